@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Arena: the receive memory of one Proc. Senders allocate Buffers in it, best
+// fit and 8-byte aligned; one-way payloads may take up half of it. Its owner
+// reads them in place and frees them by address.
+//
+// Takes its own mutex (policy section "arena"), which is held for bookkeeping
+// only: payloads are copied and Buffers destroyed outside of it. The memory
+// stays mapped as long as the Arena lives, also after Unmap, so a sender that
+// is still copying never faults.
+// Kernel: binder_alloc.
+
+#ifndef BINDERLITE_CORE_ARENA_H_
+#define BINDERLITE_CORE_ARENA_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "binderlite/config.h"
+#include "binderlite/core/buffer.h"
+#include "binderlite/memory/mapping.h"
+#include "binderlite/memory/range_allocator.h"
+#include "binderlite/sync/mutex_lock.h"
+#include "binderlite/wire/errc.h"
+
+namespace binderlite::core {
+
+template <class L>
+class Arena {
+ public:
+  // The largest usable arena; more is mapped to no avail (AL-01).
+  static constexpr std::size_t kMaxSize = std::size_t{4} << 20;
+
+  using Layout = typename Buffer<L>::Layout;
+
+  Arena() = default;
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
+  // Maps min(size, kMaxSize) bytes, rounded up to whole pages. kBusy when it
+  // has been mapped before, even if unmapped since; kInvalid for size 0;
+  // kNoMemory when the address space does not have it.
+  Errc Map(std::size_t size) {
+    constexpr std::size_t kPage = 4096;
+    if (size == 0) return Errc::kInvalid;
+    if (size > kMaxSize) size = kMaxSize;
+    size = (size + kPage - 1) & ~(kPage - 1);
+    memory::Mapping mapping(size);
+    if (mapping.data() == nullptr) return Errc::kNoMemory;
+    sync::MutexLock lock(mu_);
+    if (mapping_.data() != nullptr) return Errc::kBusy;
+    mapping_ = std::move(mapping);
+    ranges_ = memory::RangeAllocator(size);
+    free_async_ = size / 2;
+    mapped_ = true;
+    return Errc::kOk;
+  }
+
+  // From now on every allocation fails with kNoProcess.
+  void Unmap() {
+    sync::MutexLock lock(mu_);
+    mapped_ = false;
+  }
+
+  struct Allocation {
+    Errc error = Errc::kOk;
+    Buffer<L>* buffer = nullptr;
+  };
+
+  // A new buffer, which stays the Arena's; it is the caller's to fill. Fails
+  // with kNoProcess (not mapped), kInvalid (the sizes do not add up), kNoSpace.
+  [[nodiscard]] Allocation Allocate(const Layout& layout, bool is_async) {
+    std::size_t total = 0;
+    const bool sums_up = Total(layout, total);
+    sync::MutexLock lock(mu_);
+    if (!mapped_) return {Errc::kNoProcess, nullptr};
+    if (!sums_up) return {Errc::kInvalid, nullptr};
+    if (is_async && total > free_async_) return {Errc::kNoSpace, nullptr};
+    const auto offset = ranges_.Allocate(total);
+    if (!offset.has_value()) return {Errc::kNoSpace, nullptr};
+    if (is_async) free_async_ -= total;
+    auto buffer = std::make_unique<Buffer<L>>(mapping_.data() + *offset,
+                                              *offset, total, layout, is_async);
+    Buffer<L>* const result = buffer.get();
+    buffers_.emplace(*offset, Slot{std::move(buffer), State::kInFlight});
+    return {Errc::kOk, result};
+  }
+
+  // The receiver has been told of the buffer and may free it. The buffer is
+  // not to be touched after this and the next one.
+  void MarkDelivered(const Buffer<L>& buffer) {
+    SetState(buffer, State::kDelivered);
+  }
+
+  // The transaction is gone but not its buffer, which nobody can free any
+  // more until the Proc is torn down (DT-05).
+  void MarkOrphaned(const Buffer<L>& buffer) {
+    SetState(buffer, State::kOrphaned);
+  }
+
+  // Handles BC_FREE_BUFFER: the delivered buffer at exactly `address`, which
+  // from now on only the caller may free; nullptr when there is none.
+  [[nodiscard]] Buffer<L>* Claim(std::uint64_t address) {
+    sync::MutexLock lock(mu_);
+    const auto base = reinterpret_cast<std::uint64_t>(mapping_.data());
+    if (address < base || address - base >= mapping_.size()) return nullptr;
+    const auto it = buffers_.find(static_cast<std::size_t>(address - base));
+    if (it == buffers_.end() || it->second.state != State::kDelivered) {
+      return nullptr;
+    }
+    it->second.state = State::kInFlight;
+    return it->second.buffer.get();
+  }
+
+  // Gives the memory back. What the buffer held must have been released.
+  void Free(Buffer<L>& buffer) {
+    BINDERLITE_ASSERT(buffer.held.empty());
+    typename Slots::node_type slot;  // Destroyed after the lock.
+    sync::MutexLock lock(mu_);
+    ranges_.Free(buffer.offset, buffer.size);
+    if (buffer.is_async) free_async_ += buffer.size;
+    slot = buffers_.extract(buffer.offset);
+  }
+
+  // Tears the Arena down with its Proc: no more allocations, and the buffers
+  // that nobody carries are dropped. Those in flight stay until their carrier
+  // frees them.
+  void Retire() {
+    std::vector<std::unique_ptr<Buffer<L>>> dropped;
+    sync::MutexLock lock(mu_);
+    mapped_ = false;
+    retired_ = true;
+    for (auto it = buffers_.begin(); it != buffers_.end();) {
+      if (it->second.state == State::kInFlight) {
+        ++it;
+        continue;
+      }
+      Buffer<L>& buffer = *it->second.buffer;
+      ranges_.Free(buffer.offset, buffer.size);
+      if (buffer.is_async) free_async_ += buffer.size;
+      dropped.push_back(std::move(it->second.buffer));
+      it = buffers_.erase(it);
+    }
+  }
+
+  struct Usage {
+    std::size_t size = 0;        // Bytes mapped; 0 before Map.
+    std::size_t free_bytes = 0;  // In all holes together.
+    std::size_t free_async = 0;  // What is left for one-ways.
+    std::size_t holes = 0;
+    std::size_t buffers = 0;    // Allocated, in any state.
+    std::size_t delivered = 0;  // Of these, freeable by the owner.
+    bool mapped = false;
+    std::uint64_t address = 0;
+  };
+  [[nodiscard]] Usage usage() const {
+    sync::MutexLock lock(mu_);
+    Usage usage{.size = mapping_.size(),
+                .free_bytes = ranges_.free_bytes(),
+                .free_async = free_async_,
+                .holes = ranges_.hole_count(),
+                .buffers = buffers_.size(),
+                .mapped = mapped_,
+                .address = reinterpret_cast<std::uint64_t>(mapping_.data())};
+    for (const auto& [offset, slot] : buffers_) {
+      if (slot.state == State::kDelivered) ++usage.delivered;
+    }
+    return usage;
+  }
+
+ private:
+  enum class State : std::uint8_t { kInFlight, kDelivered, kOrphaned };
+  struct Slot {
+    std::unique_ptr<Buffer<L>> buffer;
+    State state = State::kInFlight;
+  };
+  using Slots = std::unordered_map<std::size_t, Slot>;
+
+  // In a retired arena nobody is left to free the buffer: it goes at once.
+  void SetState(const Buffer<L>& buffer, State state) {
+    typename Slots::node_type slot;  // Destroyed after the lock.
+    sync::MutexLock lock(mu_);
+    const auto it = buffers_.find(buffer.offset);
+    it->second.state = state;
+    if (!retired_) return;
+    ranges_.Free(buffer.offset, buffer.size);
+    if (buffer.is_async) free_async_ += buffer.size;
+    slot = buffers_.extract(it);
+  }
+
+  // The accounted size; false when the sum does not fit.
+  static bool Total(const Layout& layout, std::size_t& total) {
+    total = 0;
+    for (const std::size_t part :
+         {layout.data_size, layout.offsets_size, layout.extra_size}) {
+      const std::size_t rounded = (part + 7) & ~std::size_t{7};
+      if (rounded < part || total + rounded < total) return false;
+      total += rounded;
+    }
+    if (total < 8) total = 8;
+    return true;
+  }
+
+  mutable typename L::ArenaMutex mu_;
+  memory::Mapping mapping_ ABSL_GUARDED_BY(mu_);
+  memory::RangeAllocator ranges_ ABSL_GUARDED_BY(mu_);
+  std::size_t free_async_ ABSL_GUARDED_BY(mu_) = 0;
+  bool mapped_ ABSL_GUARDED_BY(mu_) = false;
+  bool retired_ ABSL_GUARDED_BY(mu_) = false;
+  Slots buffers_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace binderlite::core
+
+#endif  // BINDERLITE_CORE_ARENA_H_

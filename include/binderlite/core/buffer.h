@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Buffer: one payload in the receive arena of a Proc, with the references that
+// it keeps alive: the node it was sent to and the objects inside it.
+//
+//   allocated --sender fills it--> in flight --read by its Proc--> delivered
+//       delivered --BC_FREE_BUFFER--> freed
+//       in flight, transaction dropped --> orphaned, freed with the Proc
+//
+// The references are kept beside the payload, not read back from it, so a
+// receiver that scribbles over its arena harms nobody's counts.
+//
+// No locks: until it is delivered a Buffer belongs to the thread that builds
+// or carries its Transaction, afterwards to whoever took it off its Arena.
+// Kernel: binder_buffer.
+
+#ifndef BINDERLITE_CORE_BUFFER_H_
+#define BINDERLITE_CORE_BUFFER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "binderlite/core/pin.h"
+#include "binderlite/fwd.h"
+
+namespace binderlite::core {
+
+// What one translated object inside a payload keeps alive in the receiver.
+template <class L>
+struct HeldObject {
+  Pin<Node<L>> node;         // Set: a count on the receiver's own node.
+  std::uint32_t handle = 0;  // Otherwise: a count on the receiver's handle.
+  bool strong = false;
+};
+
+template <class L>
+class Buffer {
+ public:
+  // All sizes in bytes. `size` is what the arena accounts for: the sum of the
+  // three parts, each rounded up to 8, at least 8.
+  struct Layout {
+    std::size_t data_size = 0;
+    std::size_t offsets_size = 0;
+    std::size_t extra_size = 0;
+
+    [[nodiscard]] std::size_t offsets_at() const {
+      return (data_size + 7) & ~std::size_t{7};
+    }
+    [[nodiscard]] std::size_t extra_at() const {
+      return offsets_at() + ((offsets_size + 7) & ~std::size_t{7});
+    }
+  };
+
+  Buffer(std::byte* payload, std::size_t where, std::size_t total,
+         const Layout& parts, bool one_way)
+      : data(payload),
+        offset(where),
+        size(total),
+        layout(parts),
+        is_async(one_way) {}
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+
+  // The address that user space sees and hands back to free the buffer.
+  [[nodiscard]] std::uint64_t address() const {
+    return reinterpret_cast<std::uint64_t>(data);
+  }
+
+  std::byte* const data;
+  const std::size_t offset;  // From the start of the arena.
+  const std::size_t size;
+  const Layout layout;
+  const bool is_async;  // Paid for from the one-way half of the arena.
+
+  // The node this was sent to, with a local strong count; empty in a reply.
+  Pin<Node<L>> target_node;
+  std::vector<HeldObject<L>> held;
+};
+
+}  // namespace binderlite::core
+
+#endif  // BINDERLITE_CORE_BUFFER_H_

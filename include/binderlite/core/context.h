@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Context: one binder device: the Procs that opened it, its context manager,
+// and the binder lock of the disciplines that have one.
+//
+// `mu` is a leaf, real in every discipline and held for a few instructions;
+// `entry` is the policy's entry section.
+// Kernel: binder_context.
+
+#ifndef BINDERLITE_CORE_CONTEXT_H_
+#define BINDERLITE_CORE_CONTEXT_H_
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "binderlite/core/counts.h"
+#include "binderlite/core/hooks.h"
+#include "binderlite/core/node.h"
+#include "binderlite/core/pin.h"
+#include "binderlite/core/proc.h"
+#include "binderlite/fwd.h"
+#include "binderlite/sync/mutex_lock.h"
+
+namespace binderlite {
+
+struct ContextOptions {
+  std::string name = "binder";
+  // Must outlive the Context; null: none.
+  Hooks* hooks = nullptr;
+};
+
+namespace core {
+
+template <class L>
+class Context : public Pinned<Context<L>> {
+ public:
+  explicit Context(ContextOptions the_options)
+      : options(std::move(the_options)) {}
+
+  const ContextOptions options;
+  // Declared before everything that it counts.
+  LiveCounts counts;
+  typename L::EntryLock entry;
+
+  mutable typename L::Primitives::Mutex mu;
+  // The newest last.
+  std::vector<Pin<Proc<L>>> procs ABSL_GUARDED_BY(mu);
+  Pin<Node<L>> manager ABSL_GUARDED_BY(mu);
+  // The euid of the first manager; sticks for ever (IO-08).
+  std::optional<std::uint32_t> manager_euid ABSL_GUARDED_BY(mu);
+  std::int32_t next_pid ABSL_GUARDED_BY(mu) = 1000;
+  // Procs that the reaper has to release; see driver/release.h.
+  std::deque<Pin<Proc<L>>> to_release ABSL_GUARDED_BY(mu);
+  bool reaper_stops ABSL_GUARDED_BY(mu) = false;
+  typename L::Primitives::Parker reaper_parker;  // Where it sleeps.
+
+  [[nodiscard]] std::uint32_t NextId() {
+    return last_id_.fetch_add(1, std::memory_order_relaxed) + 1;
+  }
+
+  // The driver is at `point` as `tid` of `pid`.
+  void At(Point point, std::int32_t pid, std::int32_t tid) const {
+    L::Primitives::SchedulingPoint();
+    if (options.hooks != nullptr) options.hooks->At(point, pid, tid);
+  }
+  void Complain(UserError error, std::int32_t pid, std::int32_t tid) const {
+    if (options.hooks != nullptr) {
+      options.hooks->OnUserError(error, pid, tid);
+    }
+  }
+
+ private:
+  std::atomic<std::uint32_t> last_id_{0};
+};
+
+}  // namespace core
+}  // namespace binderlite
+
+#endif  // BINDERLITE_CORE_CONTEXT_H_

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Proc: one open of the device: an identity, its nodes, its handles to others'
+// nodes, its threads, its queue of work, its receive arena.
+//
+// Lock order is the order of the mutexes below; never two Procs' at one level.
+//
+//   life        who may use it
+//   ----------  -----------------------------------------------------------
+//   open        everybody
+//   killed      its calls answer kKilled; a reaper releases it
+//   closed      no new calls; the last call that leaves releases it
+//   released    is_dead: nothing may be queued to it or created in it; what
+//               is in flight to it fails
+//
+// Kernel: binder_proc. libbinder: ProcessState.
+
+#ifndef BINDERLITE_CORE_PROC_H_
+#define BINDERLITE_CORE_PROC_H_
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <stop_token>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "binderlite/core/arena.h"
+#include "binderlite/core/counters.h"
+#include "binderlite/core/counts.h"
+#include "binderlite/core/pin.h"
+#include "binderlite/core/ref.h"
+#include "binderlite/core/work.h"
+#include "binderlite/fwd.h"
+#include "binderlite/memory/user_memory.h"
+#include "binderlite/sync/mutex_lock.h"
+
+namespace binderlite {
+
+// Who a Proc is and how it is set up: what the kernel takes from the process
+// that opens the device.
+struct ProcOptions {
+  // The process id that others see. 0: a fresh one, different from all others
+  // of the Context. Procs with equal pids count as one process.
+  std::int32_t pid = 0;
+  std::uint32_t euid = 0;
+  std::string label = {};  // Security label.
+  std::string name = {};   // For dumps.
+  // Bytes of receive memory; 0 maps nothing yet (see Proc::Map).
+  std::size_t arena_size = std::size_t{1} << 20;
+  // As O_NONBLOCK: reads answer kWouldBlock instead of waiting.
+  bool nonblocking = false;
+  // Through which the driver touches memory named in this Proc's calls; must
+  // outlive the Proc. Null: directly.
+  UserMemory* memory = nullptr;
+};
+
+namespace core {
+
+template <class L>
+class Proc : public Pinned<Proc<L>> {
+ private:
+  // First, so that they are the last to go: all else may need the Context.
+  Pin<Context<L>> context_pin_;
+  Counted<ObjectKind::kProc> counted_;
+
+ public:
+  Proc(Context<L>& home, LiveCounts& counts, std::uint32_t debug_id,
+       ProcOptions who)
+      : context_pin_(&home),
+        counted_(counts),
+        context(&home),
+        id(debug_id),
+        options(std::move(who)),
+        memory(options.memory),
+        nonblocking(options.nonblocking) {}
+
+  Context<L>* const context;  // Pinned.
+  const std::uint32_t id;
+  const ProcOptions options;
+  const memory::UserAccess memory;
+
+  std::atomic<bool> nonblocking;
+  // Requested by Kill; the Tasks listen to it.
+  std::stop_source kill;
+
+  // The open itself and each call in progress. Who brings it to zero releases
+  // the Proc.
+  std::atomic<std::uint32_t> users{1};
+  std::atomic<bool> closed{false};
+  std::atomic<bool> release_begun{false};
+  std::atomic<bool> released{false};
+
+  // Threads by number, whether or not they have a record yet. A leaf lock of
+  // its own in every discipline, so that attaching never waits for a call.
+  mutable typename L::Primitives::Mutex tasks_mu;
+  std::map<std::int32_t, Pin<Task<L>>> tasks ABSL_GUARDED_BY(tasks_mu);
+  bool tasks_closed ABSL_GUARDED_BY(tasks_mu) = false;
+
+  mutable typename L::RefsMutex refs_mu;
+  RefTable<L> refs ABSL_GUARDED_BY(refs_mu);
+  bool refs_closed ABSL_GUARDED_BY(refs_mu) = false;
+
+  mutable typename L::QueuesMutex queues_mu ABSL_ACQUIRED_AFTER(refs_mu);
+  WorkList todo ABSL_GUARDED_BY(queues_mu);
+  // Deaths that were read and not yet acknowledged.
+  WorkList delivered_deaths ABSL_GUARDED_BY(queues_mu);
+  std::unordered_map<std::uint64_t, Pin<Node<L>>> nodes
+      ABSL_GUARDED_BY(queues_mu);
+  std::map<std::int32_t, Pin<Thread<L>>> threads ABSL_GUARDED_BY(queues_mu);
+  bool is_dead ABSL_GUARDED_BY(queues_mu) = false;
+
+  // Threads that wait for process work, the latest first. Under FineGrained
+  // only touched with queues_mu held as well.
+  mutable typename L::WaitersMutex waiters_mu ABSL_ACQUIRED_AFTER(queues_mu);
+  Thread<L>* first_waiting ABSL_GUARDED_BY(waiters_mu) = nullptr;
+
+  // Transactions queued to this Proc and not yet over (TX-30).
+  std::atomic<std::int32_t> outstanding{0};
+  ThreadCounters<L> counters;
+  Arena<L> arena;
+};
+
+}  // namespace core
+}  // namespace binderlite
+
+#endif  // BINDERLITE_CORE_PROC_H_

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Thread: the driver's record of one thread of a Proc: its looper state, its
+// own todo list, its transaction stack, and the errors it has not read yet.
+// Made by the thread's first call, destroyed by THREAD_EXIT or with the Proc.
+//
+// `looper` and `need_return` are atomic, because a killed thread corrects them
+// without a lock. The todo list, the stack and the errors are guarded by the
+// Proc's queues mutex, the place on the waiting list by its waiters mutex.
+// Kernel: binder_thread. libbinder: IPCThreadState.
+
+#ifndef BINDERLITE_CORE_THREAD_H_
+#define BINDERLITE_CORE_THREAD_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "absl/base/thread_annotations.h"
+#include "binderlite/core/counts.h"
+#include "binderlite/core/pin.h"
+#include "binderlite/core/task.h"
+#include "binderlite/core/work.h"
+#include "binderlite/fwd.h"
+#include "binderlite/wire/commands.h"
+#include "binderlite/wire/structs.h"
+
+namespace binderlite::core {
+
+// Bits of Thread::looper, with the kernel's values (LP-15).
+inline constexpr std::uint32_t kLooperRegistered = 0x01;
+inline constexpr std::uint32_t kLooperEntered = 0x02;
+inline constexpr std::uint32_t kLooperExited = 0x04;
+inline constexpr std::uint32_t kLooperInvalid = 0x08;
+inline constexpr std::uint32_t kLooperWaiting = 0x10;
+inline constexpr std::uint32_t kLooperPoll = 0x20;
+
+// A command that waits to be read; BR_OK when there is none.
+struct ReturnError : Work {
+  ReturnError() : Work(WorkType::kReturnError) {}
+  Br command = Br::BR_OK;
+};
+
+template <class L>
+class Thread : public Pinned<Thread<L>> {
+ public:
+  Thread(LiveCounts& counts, Proc<L>& owner, Task<L>& identity)
+      : proc(&owner),
+        tid(identity.tid),
+        task(&identity),
+        proc_pin_(&owner),
+        task_pin_(&identity),
+        counted_(counts) {}
+
+  Proc<L>* const proc;  // Pinned.
+  const std::int32_t tid;
+  Task<L>* const task;  // Pinned.
+
+  std::atomic<std::uint32_t> looper{0};
+  // The next read does not block. Set for a new thread and by a flush.
+  std::atomic<bool> need_return{true};
+
+  // THREAD_EXIT or release has run: nothing may be queued or stacked any more.
+  // Set with queues_mu held, where it is to be read, too; elsewhere it is a
+  // hint that the record is of no use any more.
+  std::atomic<bool> is_dead{false};
+
+  WorkList todo ABSL_GUARDED_BY(proc->queues_mu);
+  // todo holds something worth waking for; deferred items alone are not.
+  bool process_todo ABSL_GUARDED_BY(proc->queues_mu) = false;
+  // The top of the stack: what it serves or waits for.
+  Transaction<L>* stack ABSL_GUARDED_BY(proc->queues_mu) = nullptr;
+  // A failure of its own transaction; while unread, no command is executed.
+  ReturnError return_error ABSL_GUARDED_BY(proc->queues_mu);
+  // The failure of a call that had been accepted.
+  ReturnError reply_error ABSL_GUARDED_BY(proc->queues_mu);
+  ExtendedError extended_error ABSL_GUARDED_BY(proc->queues_mu) = {
+      0, static_cast<std::uint32_t>(Br::BR_OK), 0};
+
+  // Its place among the threads that wait for process work.
+  Thread* next_waiting ABSL_GUARDED_BY(proc->waiters_mu) = nullptr;
+  Thread* prev_waiting ABSL_GUARDED_BY(proc->waiters_mu) = nullptr;
+  bool is_waiting ABSL_GUARDED_BY(proc->waiters_mu) = false;
+  // It was taken off the waiting list to look at the Proc's queue, and has not
+  // looked yet: a debt, see driver/wait.h.
+  bool owes_look ABSL_GUARDED_BY(proc->waiters_mu) = false;
+
+  [[nodiscard]] bool is_looper() const {
+    return (looper.load(std::memory_order_relaxed) &
+            (kLooperRegistered | kLooperEntered)) != 0;
+  }
+
+ private:
+  Pin<Proc<L>> proc_pin_;
+  Pin<Task<L>> task_pin_;
+  Counted<ObjectKind::kThread> counted_;
+};
+
+}  // namespace binderlite::core
+
+#endif  // BINDERLITE_CORE_THREAD_H_

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Transaction: one call, one-way call or reply between being sent and being
+// answered. It is the Work that its receiver reads.
+//
+// A synchronous call lies on two stacks: its sender's, linked by from_parent,
+// and, once read, its receiver's, linked by to_parent.
+//
+//   stage      on sender's stack  whose is it            ends by
+//   ---------  -----------------  ---------------------  --------------------
+//   building   no                 the sending thread     queueing, or failure
+//   queued     yes                the list it is on      being read
+//   in hand    yes                the reading thread     being on its stack
+//   serving    yes                the receiver's stack   reply, failure
+//   orphaned   no (sender gone)   the receiver's stack   reply, failure
+//   cut        yes                its own call in turn   that call's end
+//              (receiver gone)    (from_parent)
+//
+// A parent always outlives its children: a thread answers in LIFO order, and a
+// call whose receiver died with a call of its own outstanding ("cut") is
+// resolved by the end of that one.
+//
+// `mu` (policy section "transaction") guards who is at the two ends, so that
+// either end can be looked at while the other one dies. The parent links are
+// guarded by the queues mutex of the Proc whose thread has it on its stack.
+// Kernel: binder_transaction.
+
+#ifndef BINDERLITE_CORE_TRANSACTION_H_
+#define BINDERLITE_CORE_TRANSACTION_H_
+
+#include <cstdint>
+
+#include "absl/base/thread_annotations.h"
+#include "binderlite/core/counts.h"
+#include "binderlite/core/pin.h"
+#include "binderlite/core/work.h"
+#include "binderlite/fwd.h"
+#include "binderlite/sync/mutex_lock.h"
+#include "binderlite/wire/flags.h"
+
+namespace binderlite::core {
+
+enum class TransactionKind : std::uint8_t { kCall, kOneWay, kReply };
+
+template <class L>
+class Transaction : public Work {
+ public:
+  Transaction(LiveCounts& counts, TransactionKind the_kind,
+              std::uint32_t debug_id)
+      : Work(WorkType::kTransaction),
+        kind(the_kind),
+        id(debug_id),
+        counted_(counts) {}
+
+  const TransactionKind kind;
+  const std::uint32_t id;
+
+  // Set while building, constant afterwards.
+  std::uint32_t code = 0;
+  std::uint32_t flags = 0;
+  std::int32_t sender_pid = 0;
+  std::uint32_t sender_euid = 0;
+  // The Proc it is queued to.
+  Pin<Proc<L>> to_proc;
+  // Its payload, in to_proc's arena; null once delivered. Belongs to whoever
+  // the transaction belongs to.
+  Buffer<L>* buffer = nullptr;
+
+  // The call that the sender was serving when it sent this one.
+  Transaction* from_parent = nullptr;
+  // What the receiver had on its stack when it read this one.
+  Transaction* to_parent = nullptr;
+
+  mutable typename L::TransactionMutex mu;
+  // The thread that waits for the reply. Empty in one-ways and replies, and
+  // once that thread is gone.
+  Pin<Thread<L>> from ABSL_GUARDED_BY(mu);
+  // The thread that serves it; null before it is read and once it is gone.
+  Thread<L>* to_thread ABSL_GUARDED_BY(mu) = nullptr;
+
+  [[nodiscard]] bool needs_reply() const {
+    return kind == TransactionKind::kCall;
+  }
+  [[nodiscard]] Pin<Thread<L>> sender() const {
+    sync::MutexLock lock(mu);
+    return from;
+  }
+  // The thread that waits for the reply if it is one of `proc`'s, or empty.
+  [[nodiscard]] Pin<Thread<L>> SenderIn(const Proc<L>& proc) const {
+    sync::MutexLock lock(mu);
+    return from && from->proc == &proc ? from : Pin<Thread<L>>();
+  }
+  [[nodiscard]] bool IsServedBy(const Thread<L>& thread) const {
+    sync::MutexLock lock(mu);
+    return to_thread == &thread;
+  }
+  // Nobody serves it (any more).
+  [[nodiscard]] bool IsCut() const {
+    sync::MutexLock lock(mu);
+    return to_thread == nullptr;
+  }
+  [[nodiscard]] bool IsFrom(const Thread<L>& thread) const {
+    sync::MutexLock lock(mu);
+    return from.get() == &thread;
+  }
+
+ private:
+  Counted<ObjectKind::kTransaction> counted_;
+};
+
+// BR_TRANSACTION_COMPLETE on its way to the sender.
+class Completion : public Work {
+ public:
+  explicit Completion(LiveCounts& counts)
+      : Work(WorkType::kTransactionComplete), counted_(counts) {}
+
+ private:
+  Counted<ObjectKind::kTransactionComplete> counted_;
+};
+
+}  // namespace binderlite::core
+
+#endif  // BINDERLITE_CORE_TRANSACTION_H_
