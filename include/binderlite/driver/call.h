@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Call: what every driver call begins and ends with, in this order: the use of
+// the Proc, the Task's turn, the entry section, the thread's record. RAII.
+//
+// A Call that could not begin has changed nothing.
+
+#ifndef BINDERLITE_DRIVER_CALL_H_
+#define BINDERLITE_DRIVER_CALL_H_
+
+#include <stop_token>
+#include <utility>
+
+#include "binderlite/config.h"
+#include "binderlite/core/context.h"
+#include "binderlite/core/pin.h"
+#include "binderlite/core/proc.h"
+#include "binderlite/core/task.h"
+#include "binderlite/core/thread.h"
+#include "binderlite/driver/entry.h"
+#include "binderlite/driver/release.h"
+#include "binderlite/sync/locking.h"
+#include "binderlite/sync/mutex_lock.h"
+#include "binderlite/sync/stop.h"
+#include "binderlite/wire/errc.h"
+
+namespace binderlite::driver {
+
+// The record of `task` in `proc`, made if necessary; empty when the Proc is
+// dead. A new record has need_return set (RD-03).
+template <LockingPolicy L>
+[[nodiscard]] core::Pin<core::Thread<L>> FindOrMakeThread(core::Proc<L>& proc,
+                                                          core::Task<L>& task) {
+  {
+    sync::MutexLock queues(proc.queues_mu);
+    if (proc.is_dead) return {};
+    const auto it = proc.threads.find(task.tid);
+    if (it != proc.threads.end()) return it->second;
+  }
+  core::Pin<core::Thread<L>> made(
+      new core::Thread<L>(proc.context->counts, proc, task));
+  sync::MutexLock queues(proc.queues_mu);
+  if (proc.is_dead) return {};
+  return proc.threads.emplace(task.tid, std::move(made)).first->second;
+}
+
+template <LockingPolicy L>
+class Call {
+ public:
+  // `record` caches the thread's record between calls.
+  Call(core::Proc<L>& proc, core::Task<L>& task,
+       core::Pin<core::Thread<L>>& record, std::stop_token stop)
+      : proc_(proc),
+        task_(task),
+        record_(record),
+        stops_(task.kill_token(), std::move(stop)),
+        use_(proc, stops_),
+        entry_(*proc.context) {}
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+  ~Call() {
+    if (!begun_) return;
+    // Also on the way out of a killed call: atomic, needs no lock.
+    if (recorded_ && record_) {
+      record_->need_return.store(false, std::memory_order_relaxed);
+    }
+    entry_.Leave();
+    proc_.context->At(Point::kLeaving, proc_.options.pid, task_.tid);
+    task_.End();
+  }
+
+  // kClosed or kKilled: nothing has happened. One Thread makes one call at a
+  // time; two at once are a programmer's error.
+  Errc Begin() {
+    if (const Errc error = BeginTurn(); error != Errc::kOk) return error;
+    if (!entry_.Enter(stops_)) return Errc::kKilled;
+    const Errc error = BeginRecord();
+    return error == Errc::kClosed && stops_.requested() ? Errc::kKilled : error;
+  }
+
+  // THREAD_EXIT as a call of its own. A kill is no reason not to.
+  Errc BeginToExit() {
+    if (const Errc error = BeginTurn(); error != Errc::kOk) return error;
+    entry_.EnterToCleanUp();
+    if (const Errc error = BeginRecord(); error != Errc::kOk) return error;
+    Exit();
+    return Errc::kOk;
+  }
+
+  // THREAD_EXIT inside a call: the thread's record is gone.
+  void Exit() {
+    const core::Pin<core::Thread<L>> record = std::move(record_);
+    ReleaseThread(record, Dropped::kThreadDies);
+  }
+
+  [[nodiscard]] core::Thread<L>& thread() { return *record_; }
+  [[nodiscard]] DriverEntry<L>& entry() { return entry_; }
+  [[nodiscard]] const sync::StopSignals& stops() const { return stops_; }
+
+ private:
+  Errc BeginTurn() {
+    if (!use_.open()) return Errc::kClosed;
+    const bool alone = task_.Begin();
+    BINDERLITE_ASSERT(alone && "two calls of one Thread at the same time");
+    if (!alone) return Errc::kBusy;
+    begun_ = true;
+    proc_.context->At(Point::kEntering, proc_.options.pid, task_.tid);
+    return Errc::kOk;
+  }
+
+  Errc BeginRecord() {
+    if (!record_ || record_->is_dead.load(std::memory_order_relaxed)) {
+      record_ = FindOrMakeThread(proc_, task_);
+      if (!record_) return Errc::kClosed;
+    }
+    recorded_ = true;
+    proc_.context->At(Point::kEntered, proc_.options.pid, task_.tid);
+    return Errc::kOk;
+  }
+
+  core::Proc<L>& proc_;
+  core::Task<L>& task_;
+  core::Pin<core::Thread<L>>& record_;
+  sync::StopSignals stops_;
+  Use<L> use_;
+  DriverEntry<L> entry_;
+  bool begun_ = false;     // Has the Task's turn.
+  bool recorded_ = false;  // Has come as far as the thread's record.
+};
+
+}  // namespace binderlite::driver
+
+#endif  // BINDERLITE_DRIVER_CALL_H_

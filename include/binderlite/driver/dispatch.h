@@ -1,0 +1,565 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Dispatch: the two halves of BINDER_WRITE_READ. Execute runs a stream of BC_
+// commands; Read turns queued work into BR_ commands, written to a Sink: bytes
+// in user memory (ByteSink), or decoded records (IncomingSink) for callers
+// that need no byte stream.
+//
+// Work is looked at and taken off its list under the queues mutex of its Proc;
+// user memory is only touched with that released.
+// Kernel: binder_thread_write, binder_thread_read, binder_ioctl_write_read.
+
+#ifndef BINDERLITE_DRIVER_DISPATCH_H_
+#define BINDERLITE_DRIVER_DISPATCH_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "binderlite/core/context.h"
+#include "binderlite/core/death.h"
+#include "binderlite/core/node.h"
+#include "binderlite/core/proc.h"
+#include "binderlite/core/thread.h"
+#include "binderlite/core/transaction.h"
+#include "binderlite/driver/call.h"
+#include "binderlite/driver/notify.h"
+#include "binderlite/driver/refcount.h"
+#include "binderlite/driver/release.h"
+#include "binderlite/driver/route.h"
+#include "binderlite/driver/transact.h"
+#include "binderlite/driver/wait.h"
+#include "binderlite/memory/user_memory.h"
+#include "binderlite/sync/locking.h"
+#include "binderlite/sync/mutex_lock.h"
+#include "binderlite/sync/stop.h"
+#include "binderlite/wire/commands.h"
+#include "binderlite/wire/errc.h"
+#include "binderlite/wire/structs.h"
+
+namespace binderlite::driver {
+
+// --- Writing ---------------------------------------------------------------
+
+// BC_ENTER_LOOPER, BC_REGISTER_LOOPER, BC_EXIT_LOOPER (LP-01 to LP-04, LP-10).
+template <LockingPolicy L>
+void BecomeLooper(core::Thread<L>& self, Bc how) {
+  const std::uint32_t before = self.looper.load(std::memory_order_relaxed);
+  std::uint32_t bits = core::kLooperExited;
+  if (how == Bc::BC_ENTER_LOOPER) {
+    bits = core::kLooperEntered;
+    if ((before & core::kLooperRegistered) != 0) bits |= core::kLooperInvalid;
+  } else if (how == Bc::BC_REGISTER_LOOPER) {
+    bits = core::kLooperRegistered;
+    if ((before & core::kLooperEntered) != 0 ||
+        !self.proc->counters.RegisterThread()) {
+      bits |= core::kLooperInvalid;
+    }
+  }
+  self.looper.fetch_or(bits, std::memory_order_relaxed);
+  if ((bits & core::kLooperInvalid) != 0) {
+    self.proc->context->Complain(UserError::kBadLooper, self.proc->options.pid,
+                                 self.tid);
+  }
+}
+
+// The commands of one write: reads payloads, bounded by the end of the stream.
+class CommandReader {
+ public:
+  CommandReader(const memory::UserAccess& memory, std::uint64_t buffer,
+                std::uint64_t size, std::uint64_t consumed)
+      : memory_(memory), buffer_(buffer), size_(size), at_(consumed) {}
+
+  [[nodiscard]] bool done() const { return at_ >= size_; }
+  [[nodiscard]] std::uint64_t at() const { return at_; }
+
+  // Reads the next value. kFault: it does not fit or cannot be read.
+  template <class T>
+  Errc Next(T& value) {
+    if (size_ - at_ < sizeof(T) || !memory_.Get(value, buffer_ + at_)) {
+      return Errc::kFault;
+    }
+    at_ += sizeof(T);
+    return Errc::kOk;
+  }
+
+ private:
+  const memory::UserAccess& memory_;
+  const std::uint64_t buffer_;
+  const std::uint64_t size_;
+  std::uint64_t at_;
+};
+
+// Runs one command. kInvalid: no such command, or RF-17; kFault: its payload.
+template <LockingPolicy L>
+Errc ExecuteOne(core::Thread<L>& self, std::uint32_t code,
+                CommandReader& reader) {
+  const std::optional<Bc> command = ToBc(code);
+  if (!command.has_value()) return Errc::kInvalid;
+  Errc error = Errc::kOk;
+  switch (*command) {
+    case Bc::BC_INCREFS:
+    case Bc::BC_ACQUIRE:
+    case Bc::BC_RELEASE:
+    case Bc::BC_DECREFS: {
+      std::uint32_t handle = 0;
+      if (error = reader.Next(handle); error != Errc::kOk) return error;
+      const bool strong =
+          *command == Bc::BC_ACQUIRE || *command == Bc::BC_RELEASE;
+      const Strength strength = strong ? Strength::kStrong : Strength::kWeak;
+      if (*command == Bc::BC_INCREFS || *command == Bc::BC_ACQUIRE) {
+        return Acquire(self, handle, strength);
+      }
+      Release(self, handle, strength);
+      return Errc::kOk;
+    }
+    case Bc::BC_INCREFS_DONE:
+    case Bc::BC_ACQUIRE_DONE: {
+      PtrCookie which = {};
+      if (error = reader.Next(which); error != Errc::kOk) return error;
+      AcknowledgeNode(self, which,
+                      *command == Bc::BC_ACQUIRE_DONE ? Strength::kStrong
+                                                      : Strength::kWeak);
+      return Errc::kOk;
+    }
+    case Bc::BC_FREE_BUFFER: {
+      std::uint64_t address = 0;
+      if (error = reader.Next(address); error != Errc::kOk) return error;
+      FreeBuffer(self, address);
+      return Errc::kOk;
+    }
+    case Bc::BC_TRANSACTION:
+    case Bc::BC_REPLY: {
+      TransactionData data = {};
+      if (error = reader.Next(data); error != Errc::kOk) return error;
+      Send(self, data, 0, *command == Bc::BC_REPLY);
+      return Errc::kOk;
+    }
+    case Bc::BC_TRANSACTION_SG:
+    case Bc::BC_REPLY_SG: {
+      TransactionDataSg data = {};
+      if (error = reader.Next(data); error != Errc::kOk) return error;
+      Send(self, data.data, data.buffers_size, *command == Bc::BC_REPLY_SG);
+      return Errc::kOk;
+    }
+    case Bc::BC_REGISTER_LOOPER:
+    case Bc::BC_ENTER_LOOPER:
+    case Bc::BC_EXIT_LOOPER:
+      BecomeLooper(self, *command);
+      return Errc::kOk;
+    case Bc::BC_REQUEST_DEATH_NOTIFICATION:
+    case Bc::BC_CLEAR_DEATH_NOTIFICATION: {
+      HandleCookie which = {};
+      if (error = reader.Next(which); error != Errc::kOk) return error;
+      if (*command == Bc::BC_REQUEST_DEATH_NOTIFICATION) {
+        RequestDeath(self, which.handle, which.cookie);
+      } else {
+        ClearDeath(self, which.handle, which.cookie);
+      }
+      return Errc::kOk;
+    }
+    case Bc::BC_DEAD_BINDER_DONE: {
+      std::uint64_t cookie = 0;
+      if (error = reader.Next(cookie); error != Errc::kOk) return error;
+      AcknowledgeDeath(self, cookie);
+      return Errc::kOk;
+    }
+    default:
+      // BC_ATTEMPT_ACQUIRE and BC_ACQUIRE_RESULT, as ever; freezing is not
+      // supported yet.
+      return Errc::kInvalid;
+  }
+}
+
+// The write half. `consumed` is advanced over each completed command. Stops,
+// without an error, where a transaction fails, and executes nothing while such
+// a failure has not been read (WR-05, WR-06).
+template <LockingPolicy L>
+Errc Execute(core::Thread<L>& self, std::uint64_t buffer, std::uint64_t size,
+             std::uint64_t& consumed) {
+  CommandReader reader(self.proc->memory, buffer, size, consumed);
+  while (!reader.done()) {
+    {
+      sync::MutexLock queues(self.proc->queues_mu);
+      if (self.return_error.command != Br::BR_OK) return Errc::kOk;
+    }
+    std::uint32_t code = 0;
+    Errc error = reader.Next(code);
+    if (error == Errc::kOk) error = ExecuteOne(self, code, reader);
+    if (error != Errc::kOk) return error;
+    consumed = reader.at();
+  }
+  return Errc::kOk;
+}
+
+// --- Reading ---------------------------------------------------------------
+
+// Writes return commands into user memory. Where a command does not fit or
+// cannot be written, Put returns false.
+class ByteSink {
+ public:
+  // The room an item may need: the largest command (RD-07).
+  static constexpr std::uint64_t kLargest =
+      sizeof(std::uint32_t) + sizeof(TransactionDataSecctx);
+
+  ByteSink(const memory::UserAccess& memory, std::uint64_t buffer,
+           std::uint64_t size, std::uint64_t consumed)
+      : memory_(memory),
+        buffer_(buffer),
+        size_(size),
+        begin_(consumed),
+        at_(consumed) {}
+
+  // The BR_NOOP at the start of a buffer. False: fault.
+  [[nodiscard]] bool Begin() {
+    return begin_ != 0 || Put(Br::BR_NOOP, nullptr, 0);
+  }
+
+  [[nodiscard]] bool HasRoom() const {
+    return size_ >= at_ && size_ - at_ >= kLargest;
+  }
+
+  [[nodiscard]] bool Put(Br command, const void* payload, std::size_t size) {
+    const auto code = static_cast<std::uint32_t>(command);
+    if (size_ < at_ || size_ - at_ < sizeof(code) + size) return false;
+    if (!memory_.Put(buffer_ + at_, code) ||
+        !memory_.CopyOut(buffer_ + at_ + sizeof(code), payload, size)) {
+      return false;
+    }
+    at_ += sizeof(code) + size;
+    return true;
+  }
+
+  // Nothing but the BR_NOOP.
+  [[nodiscard]] bool empty() const { return at_ == sizeof(std::uint32_t); }
+
+  // Whether BR_SPAWN_LOOPER may take the place of the BR_NOOP: only if this
+  // read has written it.
+  [[nodiscard]] bool CanSpawn() const { return begin_ == 0; }
+  [[nodiscard]] bool PutSpawn() {
+    return memory_.Put(buffer_,
+                       static_cast<std::uint32_t>(Br::BR_SPAWN_LOOPER));
+  }
+
+  [[nodiscard]] std::uint64_t at() const { return at_; }
+
+ private:
+  const memory::UserAccess& memory_;
+  const std::uint64_t buffer_;
+  const std::uint64_t size_;
+  const std::uint64_t begin_;
+  std::uint64_t at_;
+};
+
+}  // namespace binderlite::driver
+
+namespace binderlite {
+
+// One return command, decoded.
+struct Incoming {
+  Br command = Br::BR_NOOP;
+  // BR_TRANSACTION and BR_REPLY. `buffer` is to be freed by FreeBuffer.
+  TransactionData transaction = {};
+  // BR_INCREFS, BR_ACQUIRE, BR_RELEASE, BR_DECREFS; of a death, the cookie.
+  PtrCookie node = {};
+};
+
+namespace driver {
+
+// Collects the commands of one item of work.
+class IncomingSink {
+ public:
+  [[nodiscard]] static bool Begin() { return true; }
+  [[nodiscard]] bool HasRoom() const { return count_ == 0; }
+  [[nodiscard]] bool Put(Br command, const void* payload, std::size_t size) {
+    Incoming& next = items_[count_++];
+    next.command = command;
+    if (size == sizeof(TransactionData)) {
+      std::memcpy(&next.transaction, payload, size);
+    } else if (size == sizeof(PtrCookie)) {
+      std::memcpy(&next.node, payload, size);
+    } else if (size == sizeof(std::uint64_t)) {
+      std::memcpy(&next.node.cookie, payload, size);
+    }
+    return true;
+  }
+  [[nodiscard]] bool empty() const { return count_ == 0; }
+  [[nodiscard]] static bool CanSpawn() { return true; }
+  [[nodiscard]] bool PutSpawn() {
+    spawn_ = true;
+    return true;
+  }
+
+  [[nodiscard]] const Incoming& at(std::size_t i) const { return items_[i]; }
+  [[nodiscard]] std::size_t count() const { return count_; }
+  [[nodiscard]] bool spawn() const { return spawn_; }
+
+ private:
+  std::array<Incoming, 4> items_;  // A node's work makes up to four.
+  std::size_t count_ = 0;
+  bool spawn_ = false;
+};
+
+// What a piece of delivered work means for the read.
+enum class Delivered : std::uint8_t {
+  kGoOn,   // More may follow in the same buffer.
+  kEnds,   // It is the last one of its buffer (RD-09, RD-10).
+  kFault,  // It could not be written.
+};
+
+// A transaction or a reply that `self` has taken off a list.
+template <LockingPolicy L, class Sink>
+Delivered DeliverTransaction(core::Thread<L>& self,
+                             OwnedTransaction<L> transaction, Sink& sink) {
+  core::Proc<L>& proc = *self.proc;
+  proc.context->At(Point::kDelivering, proc.options.pid, self.tid);
+  core::Buffer<L>& buffer = *transaction->buffer;
+  const bool is_reply = transaction->kind == core::TransactionKind::kReply;
+  TransactionData data = {};
+  if (buffer.target_node) {
+    data.target.ptr = buffer.target_node->ptr;
+    data.cookie = buffer.target_node->cookie;
+  }
+  data.code = transaction->code;
+  data.flags = transaction->flags;
+  data.sender_euid = transaction->sender_euid;
+  if (transaction->needs_reply() && transaction->sender()) {
+    data.sender_pid = transaction->sender_pid;
+  }
+  data.data_size = buffer.layout.data_size;
+  data.offsets_size = buffer.layout.offsets_size;
+  data.buffer = buffer.address();
+  data.offsets = buffer.address() + buffer.layout.offsets_at();
+  if (!sink.Put(is_reply ? Br::BR_REPLY : Br::BR_TRANSACTION, &data,
+                sizeof(data))) {
+    DropTransaction<L>(std::move(transaction), Br::BR_FAILED_REPLY,
+                       Dropped::kThreadDies);
+    return Delivered::kFault;
+  }
+  proc.arena.MarkDelivered(buffer);
+  transaction->buffer = nullptr;
+  if (!transaction->needs_reply()) {
+    FreeTransaction<L>(std::move(transaction));
+    return Delivered::kEnds;
+  }
+  {
+    sync::MutexLock queues(self.proc->queues_mu);
+    if (!self.is_dead.load(std::memory_order_relaxed)) {
+      core::Transaction<L>* const serving = transaction.release();
+      serving->to_parent = self.stack;
+      self.stack = serving;
+      sync::MutexLock ends(serving->mu);
+      serving->to_thread = &self;
+    }
+  }
+  if (transaction != nullptr) {
+    SendFailedReply<L>(std::move(transaction), Br::BR_DEAD_REPLY);
+  }
+  return Delivered::kEnds;
+}
+
+// Work of one of the owner's nodes.
+template <LockingPolicy L, class Sink>
+Delivered DeliverNodeWork(core::Node<L>& node, Sink& sink) {
+  const PtrCookie which{node.ptr, node.cookie};
+  const NodeNews news = ReadNodeWork(node);
+  const std::pair<bool, Br> commands[] = {{news.incref, Br::BR_INCREFS},
+                                          {news.acquire, Br::BR_ACQUIRE},
+                                          {news.release, Br::BR_RELEASE},
+                                          {news.decref, Br::BR_DECREFS}};
+  for (const auto& [due, command] : commands) {
+    if (due && !sink.Put(command, &which, sizeof(which))) {
+      return Delivered::kFault;
+    }
+  }
+  return Delivered::kGoOn;
+}
+
+// One item that has been taken off a list: what of it has to be known once the
+// lock is released.
+template <LockingPolicy L>
+struct TakenWork {
+  OwnedTransaction<L> transaction;
+  std::unique_ptr<core::Completion> completion;
+  std::unique_ptr<core::Death<L>> cleared;  // Confirmed and over.
+  core::Pin<core::Node<L>> node;
+  bool is_death = false;
+  std::uint64_t cookie = 0;
+  Br error = Br::BR_OK;
+};
+
+// Takes the item apart under the lock of its list (CC-05).
+template <LockingPolicy L>
+void TakeWork(core::Thread<L>& self, core::Work& work, TakenWork<L>& taken)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(self.proc->queues_mu) {
+  switch (work.type) {
+    case core::WorkType::kTransaction:
+      taken.transaction.reset(static_cast<core::Transaction<L>*>(&work));
+      break;
+    case core::WorkType::kTransactionComplete:
+      taken.completion.reset(static_cast<core::Completion*>(&work));
+      break;
+    case core::WorkType::kReturnError:
+      taken.error = std::exchange(static_cast<core::ReturnError&>(work).command,
+                                  Br::BR_OK);
+      break;
+    case core::WorkType::kNode:
+      taken.node = core::Pin<core::Node<L>>(
+          &static_cast<typename core::Node<L>::NodeWork&>(work).node);
+      break;
+    case core::WorkType::kDeadBinder:
+    case core::WorkType::kDeadBinderAndClear:
+      taken.is_death = true;
+      taken.cookie = static_cast<core::Death<L>&>(work).cookie;
+      self.proc->delivered_deaths.PushBack(work);
+      break;
+    case core::WorkType::kClearDeathNotification:
+      taken.cleared.reset(static_cast<core::Death<L>*>(&work));
+      break;
+  }
+}
+
+template <LockingPolicy L, class Sink>
+Delivered Deliver(core::Thread<L>& self, TakenWork<L> taken, Sink& sink) {
+  core::Proc<L>& proc = *self.proc;
+  if (taken.transaction != nullptr) {
+    return DeliverTransaction(self, std::move(taken.transaction), sink);
+  }
+  if (taken.node) return DeliverNodeWork(*taken.node, sink);
+  bool written = false;
+  if (taken.is_death) {
+    proc.context->At(Point::kDeliveringDeath, proc.options.pid, self.tid);
+    written = sink.Put(Br::BR_DEAD_BINDER, &taken.cookie, sizeof(taken.cookie));
+    if (written) return Delivered::kEnds;
+  } else if (taken.cleared != nullptr) {
+    const std::uint64_t cookie = taken.cleared->cookie;
+    written =
+        sink.Put(Br::BR_CLEAR_DEATH_NOTIFICATION_DONE, &cookie, sizeof(cookie));
+  } else if (taken.completion != nullptr) {
+    written = sink.Put(Br::BR_TRANSACTION_COMPLETE, nullptr, 0);
+  } else {
+    written = sink.Put(taken.error, nullptr, 0);
+  }
+  return written ? Delivered::kGoOn : Delivered::kFault;
+}
+
+// Writes work to the sink until there is no more, no more room, or an item
+// ends the read. `drained`: there was no more.
+template <LockingPolicy L, class Sink>
+Errc DeliverAll(core::Thread<L>& self, bool for_proc_work, Sink& sink,
+                bool& drained) {
+  for (;;) {
+    TakenWork<L> taken;
+    {
+      sync::MutexLock queues(self.proc->queues_mu);
+      core::WorkList* list = nullptr;
+      if (!self.todo.empty()) {
+        list = &self.todo;
+      } else if (for_proc_work && !self.proc->todo.empty()) {
+        list = &self.proc->todo;
+      }
+      drained = list == nullptr;
+      if (self.todo.empty()) self.process_todo = false;
+      if (drained || !sink.HasRoom()) return Errc::kOk;
+      core::Work& work = *list->PopFront();
+      if (self.todo.empty()) self.process_todo = false;
+      TakeWork(self, work, taken);
+    }
+    switch (Deliver(self, std::move(taken), sink)) {
+      case Delivered::kGoOn:
+        break;
+      case Delivered::kEnds:
+        return Errc::kOk;
+      case Delivered::kFault:
+        return Errc::kFault;
+    }
+  }
+}
+
+// The read half. The errors of WaitForWork, and kFault.
+template <LockingPolicy L, class Sink>
+Errc Read(Call<L>& call, Sink& sink, bool nonblocking,
+          sync::TimePoint deadline) {
+  core::Thread<L>& self = call.thread();
+  core::Proc<L>& proc = *self.proc;
+  if (!sink.Begin()) return Errc::kFault;
+  for (;;) {
+    bool for_proc_work = false;
+    bool has_work = false;
+    {
+      sync::MutexLock queues(self.proc->queues_mu);
+      for_proc_work = ServesProcWork(self);
+      has_work = HasWork(self, for_proc_work);
+    }
+    if (for_proc_work && !self.is_looper()) {
+      proc.context->Complain(UserError::kNotLooper, proc.options.pid, self.tid);
+    }
+    if (!has_work) {
+      if (nonblocking) return Errc::kWouldBlock;
+      self.looper.fetch_or(core::kLooperWaiting, std::memory_order_relaxed);
+      const Errc error = WaitForWork(call.entry(), self, for_proc_work,
+                                     call.stops(), deadline);
+      self.looper.fetch_and(~core::kLooperWaiting, std::memory_order_relaxed);
+      if (error != Errc::kOk) return error;
+    }
+    bool drained = false;
+    const Errc error = DeliverAll(self, for_proc_work, sink, drained);
+    if (error != Errc::kOk) return error;
+    // Work that had nothing to say is no reason to return (RD-12).
+    if (drained && sink.empty() &&
+        !self.need_return.load(std::memory_order_relaxed)) {
+      continue;
+    }
+    if (sink.CanSpawn() && self.is_looper() && proc.counters.RequestThread() &&
+        !sink.PutSpawn()) {
+      return Errc::kFault;
+    }
+    return Errc::kOk;
+  }
+}
+
+// Read, and then the look that every read ends with: what it leaves on the
+// Proc's queue is somebody else's now (RD-19). A killed thread has handed that
+// on already.
+template <LockingPolicy L, class Sink>
+Errc ReadAndLook(Call<L>& call, Sink& sink, bool nonblocking,
+                 sync::TimePoint deadline) {
+  const Errc error = Read(call, sink, nonblocking, deadline);
+  if (error == Errc::kKilled) return error;
+  Wakeup<L> wakeup;
+  core::Proc<L>& proc = *call.thread().proc;
+  sync::MutexLock queues(proc.queues_mu);
+  if (!proc.todo.empty()) WakeToLook(proc, wakeup);
+  return error;
+}
+
+// BINDER_WRITE_READ. On every return `args` tells how far it came.
+template <LockingPolicy L>
+Errc WriteThenRead(Call<L>& call, WriteRead& args, sync::TimePoint deadline) {
+  core::Thread<L>& self = call.thread();
+  core::Proc<L>& proc = *self.proc;
+  if (args.write_size > 0) {
+    const Errc error =
+        Execute(self, args.write_buffer, args.write_size, args.write_consumed);
+    if (error != Errc::kOk) {
+      args.read_consumed = 0;
+      return error;
+    }
+  }
+  if (args.read_size == 0) return Errc::kOk;
+  ByteSink sink(proc.memory, args.read_buffer, args.read_size,
+                args.read_consumed);
+  const Errc error = ReadAndLook(
+      call, sink, proc.nonblocking.load(std::memory_order_relaxed), deadline);
+  if (error == Errc::kOk) args.read_consumed = sink.at();
+  return error;
+}
+
+}  // namespace driver
+}  // namespace binderlite
+
+#endif  // BINDERLITE_DRIVER_DISPATCH_H_

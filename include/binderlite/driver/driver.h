@@ -1,0 +1,549 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The public face of the driver: Context (a binder device), Proc (one open of
+// it) and Thread (one thread's access to a Proc), templates over the locking
+// policy with plain aliases for the default.
+//
+//   binderlite::Context context;
+//   auto manager = context.Open({.name = "manager"});
+//   auto thread = manager.Attach();
+//   thread.SetContextMgr();
+//   ...
+//   binderlite::WriteRead args = {...};            // as for the ioctl
+//   thread.WriteRead(args, stop_token);
+//
+// Thread safety: a Context and a Proc may be used from everywhere at the same
+// time. A Thread makes one call at a time, from whichever OS thread; only
+// Interrupt and Kill may come from others meanwhile.
+//
+// Lifetime: handles keep what they need alive. Closing, killing or destroying
+// in any order is fine; calls that come too late answer kClosed or kKilled.
+
+#ifndef BINDERLITE_DRIVER_DRIVER_H_
+#define BINDERLITE_DRIVER_DRIVER_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "binderlite/core/context.h"
+#include "binderlite/core/pin.h"
+#include "binderlite/core/proc.h"
+#include "binderlite/core/task.h"
+#include "binderlite/core/thread.h"
+#include "binderlite/driver/call.h"
+#include "binderlite/driver/dispatch.h"
+#include "binderlite/driver/ioctl.h"
+#include "binderlite/driver/release.h"
+#include "binderlite/sync/locking.h"
+#include "binderlite/sync/mutex_lock.h"
+#include "binderlite/sync/stop.h"
+#include "binderlite/wire/commands.h"
+#include "binderlite/wire/errc.h"
+#include "binderlite/wire/objects.h"
+#include "binderlite/wire/structs.h"
+
+namespace binderlite {
+
+using sync::kNoDeadline;
+using sync::TimePoint;
+
+template <LockingPolicy L>
+class BasicProc;
+template <LockingPolicy L>
+class BasicThread;
+
+// One thread's access to a Proc: the ioctls of binder as members. An object,
+// not tied to an OS thread. Each call that begins makes the driver's record of
+// the thread if there is none and, but for ThreadExit, ends its need_return.
+// Any call may answer kClosed or kKilled; one that did so before it began has
+// done nothing, and a WriteRead tells in its argument how far it came.
+// Kernel: binder_thread. libbinder: IPCThreadState.
+template <LockingPolicy L = FineGrained<>>
+class BasicThread {
+ public:
+  BasicThread(BasicThread&&) noexcept = default;
+  BasicThread& operator=(BasicThread&&) noexcept = default;
+
+  // The number that the Proc knows it by.
+  [[nodiscard]] std::int32_t tid() const { return task_->tid; }
+
+  // BINDER_WRITE_READ: runs the commands from args.write_consumed on, then
+  // reads into the rest of the read buffer, waiting for work if there is none
+  // and the Proc is not non-blocking. `args` is updated on every return, so a
+  // call that ended early can be repeated with it and redoes nothing.
+  //
+  // kInvalid, kFault: a bad command or memory; see write_consumed.
+  // kWouldBlock, kInterrupted, kTimedOut: nothing to read; `deadline` bounds
+  // the wait for work, not the time that locks take. kKilled: by Kill of the
+  // Proc or Thread, or by `stop`.
+  Errc WriteRead(struct WriteRead& args, std::stop_token stop = {},
+                 TimePoint deadline = kNoDeadline) {
+    Call call(*this, std::move(stop));
+    if (const Errc error = call.Begin(); error != Errc::kOk) return error;
+    return driver::WriteThenRead(call, args, deadline);
+  }
+
+  // An ioctl as a number and the address of its argument, which is read and
+  // written through the Proc's UserMemory. The errors of the ioctl itself;
+  // kFault or kInvalid, as the kernel has it, when the argument cannot be
+  // accessed; kInvalid: no such ioctl.
+  Errc Ioctl(std::uint32_t request, std::uint64_t argument,
+             std::stop_token stop = {}) {
+    Call call(*this, std::move(stop));
+    if (const Errc error = call.Begin(); error != Errc::kOk) return error;
+    return Dispatch(call, request, argument);
+  }
+
+  // BINDER_VERSION.
+  Errc Version(std::int32_t& version) {
+    return Simple([&](core::Thread<L>&) {
+      version = kProtocolVersion;
+      return Errc::kOk;
+    });
+  }
+
+  // BINDER_SET_MAX_THREADS: bounds how many loopers BR_SPAWN_LOOPER asks for.
+  Errc SetMaxThreads(std::uint32_t max) {
+    return Simple([max](core::Thread<L>& self) {
+      self.proc->counters.SetMax(max);
+      return Errc::kOk;
+    });
+  }
+
+  // BINDER_SET_CONTEXT_MGR and _EXT. kBusy: there is a manager;
+  // kNotPermitted: there was one with another euid. kClosed: the Proc is being
+  // torn down.
+  Errc SetContextMgr() { return SetContextMgrExt({}); }
+  Errc SetContextMgrExt(const FlatObject& object) {
+    return Simple([&object](core::Thread<L>& self) {
+      return driver::SetContextManager(self, object);
+    });
+  }
+
+  // BINDER_THREAD_EXIT: forgets the driver's record of this thread. Who waits
+  // for it reads BR_DEAD_REPLY; its next call starts anew. Also allowed to a
+  // killed Thread, whose record it tidies up.
+  Errc ThreadExit() {
+    unread_.clear();
+    next_unread_ = 0;
+    Call call(*this, {});
+    if (const Errc error = call.BeginToExit(); error != Errc::kOk) return error;
+    return Errc::kOk;
+  }
+
+  // BINDER_GET_EXTENDED_ERROR.
+  Errc GetExtendedError(ExtendedError& error) {
+    return Simple([&error](core::Thread<L>& self) {
+      error = driver::TakeExtendedError(self);
+      return Errc::kOk;
+    });
+  }
+
+  // BINDER_GET_NODE_DEBUG_INFO: `info.ptr` is where to go on from.
+  Errc GetNodeDebugInfo(NodeDebugInfo& info) {
+    return Simple([&info](core::Thread<L>& self) {
+      info = driver::NodeAfter(*self.proc, info.ptr);
+      return Errc::kOk;
+    });
+  }
+
+  // --- Operations without byte streams --------------------------------------
+  //
+  // The same as the commands they are named after, for layers above that have
+  // no use for encoding them. A failure to send is not an error of the call:
+  // it is the next thing that NextWork returns, and until it has been read no
+  // further Transact or Reply does anything but answer kBusy.
+
+  // BC_TRANSACTION and BC_REPLY.
+  Errc Transact(const TransactionData& data) { return SendOne(data, false); }
+  Errc Reply(const TransactionData& data) { return SendOne(data, true); }
+
+  // The next return command; waits for it like WriteRead. BR_NOOP: a flush, or
+  // the first read of a new thread. BR_SPAWN_LOOPER comes after the command
+  // that it came with.
+  Errc NextWork(Incoming& incoming, std::stop_token stop = {},
+                TimePoint deadline = kNoDeadline) {
+    if (next_unread_ < unread_.size()) {
+      incoming = unread_[next_unread_++];
+      return Errc::kOk;
+    }
+    Call call(*this, std::move(stop));
+    if (const Errc error = call.Begin(); error != Errc::kOk) return error;
+    driver::IncomingSink sink;
+    core::Proc<L>& proc = *proc_;
+    const Errc error = driver::ReadAndLook(
+        call, sink, proc.nonblocking.load(std::memory_order_relaxed), deadline);
+    if (error != Errc::kOk) return error;
+    unread_.clear();
+    next_unread_ = 0;
+    incoming = sink.count() > 0 ? sink.at(0) : Incoming{};
+    for (std::size_t i = 1; i < sink.count(); ++i) {
+      unread_.push_back(sink.at(i));
+    }
+    if (sink.spawn()) {
+      Incoming spawn;
+      spawn.command = Br::BR_SPAWN_LOOPER;
+      if (incoming.command == Br::BR_NOOP) {
+        incoming = spawn;
+      } else {
+        unread_.push_back(spawn);
+      }
+    }
+    return Errc::kOk;
+  }
+
+  // BC_FREE_BUFFER.
+  Errc FreeBuffer(std::uint64_t address) {
+    return Simple([address](core::Thread<L>& self) {
+      driver::FreeBuffer(self, address);
+      return Errc::kOk;
+    });
+  }
+
+  // BC_ACQUIRE and BC_RELEASE (strong), BC_INCREFS and BC_DECREFS (weak).
+  Errc Acquire(std::uint32_t handle) {
+    return CountUp(handle, driver::Strength::kStrong);
+  }
+  Errc Release(std::uint32_t handle) {
+    return CountDown(handle, driver::Strength::kStrong);
+  }
+  Errc IncRefs(std::uint32_t handle) {
+    return CountUp(handle, driver::Strength::kWeak);
+  }
+  Errc DecRefs(std::uint32_t handle) {
+    return CountDown(handle, driver::Strength::kWeak);
+  }
+
+  // BC_ACQUIRE_DONE and BC_INCREFS_DONE.
+  Errc AcquireDone(const PtrCookie& node) {
+    return Acknowledge(node, driver::Strength::kStrong);
+  }
+  Errc IncRefsDone(const PtrCookie& node) {
+    return Acknowledge(node, driver::Strength::kWeak);
+  }
+
+  // BC_REQUEST_DEATH_NOTIFICATION, BC_CLEAR_DEATH_NOTIFICATION and
+  // BC_DEAD_BINDER_DONE.
+  Errc RequestDeathNotification(std::uint32_t handle, std::uint64_t cookie) {
+    return Simple([=](core::Thread<L>& self) {
+      driver::RequestDeath(self, handle, cookie);
+      return Errc::kOk;
+    });
+  }
+  Errc ClearDeathNotification(std::uint32_t handle, std::uint64_t cookie) {
+    return Simple([=](core::Thread<L>& self) {
+      driver::ClearDeath(self, handle, cookie);
+      return Errc::kOk;
+    });
+  }
+  Errc DeadBinderDone(std::uint64_t cookie) {
+    return Simple([=](core::Thread<L>& self) {
+      driver::AcknowledgeDeath(self, cookie);
+      return Errc::kOk;
+    });
+  }
+
+  // BC_ENTER_LOOPER, BC_REGISTER_LOOPER, BC_EXIT_LOOPER.
+  Errc EnterLooper() { return Looper(Bc::BC_ENTER_LOOPER); }
+  Errc RegisterLooper() { return Looper(Bc::BC_REGISTER_LOOPER); }
+  Errc ExitLooper() { return Looper(Bc::BC_EXIT_LOOPER); }
+
+  // --- From anywhere, at any time -------------------------------------------
+
+  // What a signal does: the blocking wait that it is in, or else the next one
+  // that has to sleep, answers kInterrupted, once.
+  void Interrupt() { task_->Interrupt(); }
+
+  // Ends the call that it is in and all that follow with kKilled. Its record
+  // stays as it is until ThreadExit or the end of the Proc.
+  void Kill() { task_->Kill(); }
+
+ private:
+  friend class BasicProc<L>;
+
+  BasicThread(core::Pin<core::Proc<L>> proc, core::Pin<core::Task<L>> task)
+      : proc_(std::move(proc)), task_(std::move(task)) {}
+
+  class Call : public driver::Call<L> {
+   public:
+    Call(BasicThread& thread, std::stop_token stop)
+        : driver::Call<L>(*thread.proc_, *thread.task_, thread.record_,
+                          std::move(stop)) {}
+  };
+
+  template <class F>
+  Errc Simple(F operation) {
+    Call call(*this, {});
+    if (const Errc error = call.Begin(); error != Errc::kOk) return error;
+    return operation(call.thread());
+  }
+
+  Errc SendOne(const TransactionData& data, bool is_reply) {
+    return Simple([&](core::Thread<L>& self) {
+      return driver::SendIfReady(self, data, is_reply);
+    });
+  }
+  Errc CountUp(std::uint32_t handle, driver::Strength strength) {
+    return Simple([=](core::Thread<L>& self) {
+      return driver::Acquire(self, handle, strength);
+    });
+  }
+  Errc CountDown(std::uint32_t handle, driver::Strength strength) {
+    return Simple([=](core::Thread<L>& self) {
+      driver::Release(self, handle, strength);
+      return Errc::kOk;
+    });
+  }
+  Errc Acknowledge(const PtrCookie& node, driver::Strength strength) {
+    return Simple([=](core::Thread<L>& self) {
+      driver::AcknowledgeNode(self, node, strength);
+      return Errc::kOk;
+    });
+  }
+  Errc Looper(Bc how) {
+    return Simple([how](core::Thread<L>& self) {
+      driver::BecomeLooper(self, how);
+      return Errc::kOk;
+    });
+  }
+
+  // The ioctls whose argument lies in user memory.
+  Errc Dispatch(Call& call, std::uint32_t request, std::uint64_t argument) {
+    core::Thread<L>& self = call.thread();
+    const memory::UserAccess& memory = proc_->memory;
+    switch (static_cast<binderlite::Ioctl>(request)) {
+      case binderlite::Ioctl::kWriteRead: {
+        struct WriteRead args = {};
+        if (!memory.Get(args, argument)) return Errc::kFault;
+        const Errc error = driver::WriteThenRead(call, args, kNoDeadline);
+        return memory.Put(argument, args) ? error : Errc::kFault;
+      }
+      case binderlite::Ioctl::kVersion: {
+        const struct Version version = {kProtocolVersion};
+        return memory.Put(argument, version) ? Errc::kOk : Errc::kInvalid;
+      }
+      case binderlite::Ioctl::kSetMaxThreads: {
+        std::uint32_t max = 0;
+        if (!memory.Get(max, argument)) return Errc::kInvalid;
+        self.proc->counters.SetMax(max);
+        return Errc::kOk;
+      }
+      case binderlite::Ioctl::kSetContextMgr:
+        return driver::SetContextManager(self, FlatObject{});
+      case binderlite::Ioctl::kSetContextMgrExt: {
+        FlatObject object = {};
+        if (!memory.Get(object, argument)) return Errc::kInvalid;
+        return driver::SetContextManager(self, object);
+      }
+      case binderlite::Ioctl::kThreadExit:
+        unread_.clear();
+        next_unread_ = 0;
+        call.Exit();
+        return Errc::kOk;
+      case binderlite::Ioctl::kGetNodeDebugInfo: {
+        NodeDebugInfo info = {};
+        if (!memory.Get(info, argument)) return Errc::kFault;
+        info = driver::NodeAfter(*self.proc, info.ptr);
+        return memory.Put(argument, info) ? Errc::kOk : Errc::kFault;
+      }
+      case binderlite::Ioctl::kGetExtendedError: {
+        const ExtendedError error = driver::TakeExtendedError(self);
+        return memory.Put(argument, error) ? Errc::kOk : Errc::kFault;
+      }
+      default:
+        return Errc::kInvalid;
+    }
+  }
+
+  core::Pin<core::Proc<L>> proc_;
+  core::Pin<core::Task<L>> task_;
+  core::Pin<core::Thread<L>> record_;
+  // Of NextWork: the rest of the last item.
+  std::vector<Incoming> unread_;
+  std::size_t next_unread_ = 0;
+};
+
+// One open of a Context: an isolated component with an identity, handles,
+// nodes, a receive arena and threads. Destroying it closes it.
+// Kernel: binder_proc, an open file. libbinder: ProcessState.
+template <LockingPolicy L = FineGrained<>>
+class BasicProc {
+ public:
+  // Not open.
+  BasicProc() = default;
+  BasicProc(BasicProc&&) noexcept = default;
+  BasicProc& operator=(BasicProc&& other) noexcept {
+    Close();
+    proc_ = std::move(other.proc_);
+    return *this;
+  }
+  ~BasicProc() { Close(); }
+
+  [[nodiscard]] explicit operator bool() const {
+    return static_cast<bool>(proc_);
+  }
+  [[nodiscard]] std::int32_t pid() const { return proc_->options.pid; }
+  [[nodiscard]] const ProcOptions& options() const { return proc_->options; }
+
+  // Access for one more thread. The same tid always means the same thread;
+  // 0 stands for the lowest that has not been attached yet. A thread stays
+  // known for the life of the Proc. Never waits for a lock that is held for
+  // long.
+  [[nodiscard]] BasicThread<L> Attach(std::int32_t tid = 0) {
+    core::Proc<L>& proc = *proc_;
+    for (;;) {
+      std::int32_t number = tid;
+      {
+        sync::MutexLock lock(proc.tasks_mu);
+        if (tid == 0) number = LowestFreeTid(proc);
+        const auto it = proc.tasks.find(number);
+        if (it != proc.tasks.end()) return BasicThread<L>(proc_, it->second);
+      }
+      // Made without the lock; in the end somebody else may have been faster.
+      core::Pin<core::Task<L>> made(
+          new core::Task<L>(number, proc.kill.get_token()));
+      sync::MutexLock lock(proc.tasks_mu);
+      if (proc.tasks_closed) return BasicThread<L>(proc_, std::move(made));
+      const auto [it, is_new] = proc.tasks.emplace(number, made);
+      if (is_new || tid != 0) return BasicThread<L>(proc_, it->second);
+    }
+  }
+
+  // mmap: reserves receive memory, at most Arena::kMaxSize bytes. kBusy: done
+  // before. kInvalid: size 0. kNoMemory: the address space is used up.
+  Errc Map(std::size_t size) { return proc_->arena.Map(size); }
+  // munmap: from now on nothing can be sent here.
+  void Unmap() { proc_->arena.Unmap(); }
+
+  // O_NONBLOCK; counts from the next read on.
+  void SetNonblocking(bool nonblocking) {
+    proc_->nonblocking.store(nonblocking, std::memory_order_relaxed);
+  }
+
+  // What closing a duplicate of the descriptor does: threads that wait return,
+  // and every thread's next read does not block.
+  void Flush() {
+    driver::DriverEntry<L> entry(*proc_->context);
+    entry.EnterToCleanUp();
+    driver::Flush(*proc_);
+  }
+
+  // The last close: waiting threads return, no call begins any more, and the
+  // Proc is torn down once none is in progress. A second Close does nothing.
+  void Close() {
+    if (proc_) driver::Close(*proc_);
+  }
+
+  // Ends every wait and every interruptible lock acquisition of the Proc's
+  // threads, now and from now on, and has the Proc torn down without their
+  // help. Takes no driver lock: returns at once, whoever holds what.
+  void Kill() { driver::Kill(*proc_); }
+
+  // Whether it has been torn down.
+  [[nodiscard]] bool released() const {
+    return proc_->released.load(std::memory_order_acquire);
+  }
+
+  // The driver's state, for debug/.
+  [[nodiscard]] core::Proc<L>& state() { return *proc_; }
+
+ private:
+  template <LockingPolicy M>
+  friend class BasicContext;
+
+  explicit BasicProc(core::Pin<core::Proc<L>> proc) : proc_(std::move(proc)) {}
+
+  // The lowest number from the pid on that no thread has.
+  static std::int32_t LowestFreeTid(const core::Proc<L>& proc)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(proc.tasks_mu) {
+    std::int32_t tid = proc.options.pid;
+    for (const auto& [used, task] : proc.tasks) {
+      if (used > tid) break;
+      if (used == tid) ++tid;
+    }
+    return tid;
+  }
+
+  core::Pin<core::Proc<L>> proc_;
+};
+
+// One binder device. Has a thread of its own, asleep but for cleaning up after
+// killed Procs. Destroying it kills what is still open and waits until that is
+// torn down; Proc and Thread objects may outlive it.
+// Kernel: binder_context, /dev/binder.
+template <LockingPolicy L = FineGrained<>>
+class BasicContext {
+ public:
+  explicit BasicContext(ContextOptions options = {})
+      : context_(new core::Context<L>(std::move(options))),
+        worker_(std::in_place, context_->options.name + "-reaper",
+                [context = context_] { driver::RunReaper(*context); }) {}
+  BasicContext(const BasicContext&) = delete;
+  BasicContext& operator=(const BasicContext&) = delete;
+
+  ~BasicContext() {
+    std::vector<core::Pin<core::Proc<L>>> procs;
+    {
+      sync::MutexLock lock(context_->mu);
+      procs = context_->procs;
+    }
+    for (const core::Pin<core::Proc<L>>& proc : procs) {
+      driver::Kill(*proc);
+    }
+    procs.clear();
+    driver::StopReaper(*context_);
+    worker_.reset();
+  }
+
+  // Opens the device as whoever `options` say.
+  [[nodiscard]] BasicProc<L> Open(ProcOptions options = {}) {
+    core::Context<L>& context = *context_;
+    {
+      sync::MutexLock lock(context.mu);
+      if (options.pid == 0) options.pid = FreshPid(context);
+    }
+    const std::size_t arena_size = options.arena_size;
+    core::Pin<core::Proc<L>> proc(new core::Proc<L>(
+        context, context.counts, context.NextId(), std::move(options)));
+    if (arena_size != 0) (void)proc->arena.Map(arena_size);
+    {
+      sync::MutexLock lock(context.mu);
+      context.procs.push_back(proc);
+    }
+    return BasicProc<L>(std::move(proc));
+  }
+
+  // The driver's state, for debug/.
+  [[nodiscard]] core::Context<L>& state() { return *context_; }
+
+ private:
+  // A pid that no open Proc has.
+  static std::int32_t FreshPid(core::Context<L>& context)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(context.mu) {
+    const auto Used = [&context](std::int32_t pid) {
+      context.mu.AssertHeld();
+      return std::any_of(
+          context.procs.begin(), context.procs.end(),
+          [pid](const auto& proc) { return proc->options.pid == pid; });
+    };
+    while (Used(context.next_pid)) ++context.next_pid;
+    return context.next_pid++;
+  }
+
+  core::Pin<core::Context<L>> context_;
+  std::optional<typename L::Primitives::Worker> worker_;
+};
+
+using Context = BasicContext<>;
+using Proc = BasicProc<>;
+using Thread = BasicThread<>;
+
+}  // namespace binderlite
+
+#endif  // BINDERLITE_DRIVER_DRIVER_H_

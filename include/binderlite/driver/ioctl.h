@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The ioctls other than BINDER_WRITE_READ, as operations on a thread's record.
+//
+// Locks: each operation says which; none is held across user memory.
+// Kernel: binder_ioctl_set_ctx_mgr, binder_ioctl_get_extended_error, ...
+
+#ifndef BINDERLITE_DRIVER_IOCTL_H_
+#define BINDERLITE_DRIVER_IOCTL_H_
+
+#include <cstdint>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "binderlite/core/context.h"
+#include "binderlite/core/node.h"
+#include "binderlite/core/proc.h"
+#include "binderlite/core/thread.h"
+#include "binderlite/driver/refcount.h"
+#include "binderlite/sync/locking.h"
+#include "binderlite/sync/mutex_lock.h"
+#include "binderlite/wire/commands.h"
+#include "binderlite/wire/errc.h"
+#include "binderlite/wire/objects.h"
+#include "binderlite/wire/structs.h"
+
+namespace binderlite::driver {
+
+// Whether somebody with this euid may become context manager.
+template <LockingPolicy L>
+[[nodiscard]] Errc MayBecomeManager(const core::Context<L>& context,
+                                    std::uint32_t euid)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(context.mu) {
+  if (context.manager) return Errc::kBusy;
+  if (context.manager_euid.value_or(euid) != euid) return Errc::kNotPermitted;
+  return Errc::kOk;
+}
+
+// SET_CONTEXT_MGR(_EXT): makes the node that `object` names (an all-zero one
+// without _EXT) the one behind handle 0. kBusy: there is a manager.
+// kNotPermitted: there was one with another euid (IO-06 to IO-09).
+template <LockingPolicy L>
+Errc SetContextManager(core::Thread<L>& self, const FlatObject& object) {
+  core::Proc<L>& proc = *self.proc;
+  core::Context<L>& context = *proc.context;
+  {
+    // Found out before a node is made; decided below.
+    sync::MutexLock lock(context.mu);
+    const Errc error = MayBecomeManager(context, proc.options.euid);
+    if (error != Errc::kOk) return error;
+  }
+  const NodeHold<L> hold =
+      FindOrMakeNode(proc, object.binder, object.cookie, object.flags);
+  if (!hold) return Errc::kClosed;
+  // The owner is never told of its own node: it counts as having been. All of
+  // that before anybody can find the manager.
+  core::Node<L>& node = *hold;
+  bool had_strong = false;
+  bool had_weak = false;
+  {
+    sync::MutexLock lock(node.mu);
+    if (node.owner == nullptr) return Errc::kClosed;
+    ++node.local_strong;
+    ++node.local_weak;
+    had_strong = std::exchange(node.has_strong, true);
+    had_weak = std::exchange(node.has_weak, true);
+    node.is_manager = true;
+  }
+  Errc error = Errc::kOk;
+  {
+    sync::MutexLock lock(context.mu);
+    error = MayBecomeManager(context, proc.options.euid);
+    if (error == Errc::kOk) {
+      context.manager = core::Pin<core::Node<L>>(&node);
+      context.manager_euid = proc.options.euid;
+    }
+  }
+  if (error != Errc::kOk) {
+    // Another one was faster. If it made this very node the manager, the node
+    // is left as the other one has it, but for the counts added here.
+    sync::MutexLock lock(node.mu);
+    if (node.owner == nullptr) return error;
+    --node.local_strong;
+    --node.local_weak;
+    if (node.local_strong == 0) {
+      node.has_strong = had_strong;
+      node.has_weak = had_weak;
+      node.is_manager = false;
+    }
+    return error;
+  }
+  bool is_dead = false;
+  {
+    sync::MutexLock queues(proc.queues_mu);
+    is_dead = proc.is_dead;
+  }
+  if (is_dead) {
+    // Killed meanwhile, and its release may have looked for the manager before
+    // there was one: it was manager until here. A release that begins later
+    // finds it (see ReleaseProc).
+    sync::MutexLock lock(context.mu);
+    if (context.manager.get() == &node) context.manager.reset();
+  }
+  return Errc::kOk;
+}
+
+// GET_EXTENDED_ERROR: what became of the thread's last transaction; the answer
+// is given once (IO-24).
+template <LockingPolicy L>
+[[nodiscard]] ExtendedError TakeExtendedError(core::Thread<L>& self) {
+  sync::MutexLock queues(self.proc->queues_mu);
+  return std::exchange(
+      self.extended_error,
+      ExtendedError{0, static_cast<std::uint32_t>(Br::BR_OK), 0});
+}
+
+// GET_NODE_DEBUG_INFO: the Proc's node with the smallest ptr above `after`; all
+// zero when there is none (IO-17).
+template <LockingPolicy L>
+[[nodiscard]] NodeDebugInfo NodeAfter(core::Proc<L>& proc,
+                                      std::uint64_t after) {
+  core::Pin<core::Node<L>> best;
+  {
+    sync::MutexLock queues(proc.queues_mu);
+    for (const auto& [ptr, node] : proc.nodes) {
+      if (ptr > after && (!best || ptr < best->ptr)) best = node;
+    }
+  }
+  if (!best) return {};
+  core::Node<L>& node = *best;
+  sync::MutexLock lock(node.mu);
+  return {.ptr = node.ptr,
+          .cookie = node.cookie,
+          .has_strong_ref = node.has_strong ? 1u : 0u,
+          .has_weak_ref = node.has_weak ? 1u : 0u};
+}
+
+}  // namespace binderlite::driver
+
+#endif  // BINDERLITE_DRIVER_IOCTL_H_

@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The end of threads and Procs: THREAD_EXIT, flush, close, kill, and the
+// reaper that tears killed Procs down.
+//
+//   what    who is kicked        who releases the Proc
+//   ------  -------------------  -------------------------------------------
+//   Flush   waiting threads      nobody: they return with BR_NOOP
+//   Close   waiting threads      whoever is the last to leave a call of it;
+//                                the reaper, if that one is killed
+//   Kill    every wait and lock  the Context's reaper, without help from the
+//                                killed threads, as soon as it has the locks
+//
+// Releasing never waits for the Proc's own threads: what they still do finds
+// is_dead and fails. Kernel: binder_deferred_release, binder_thread_release,
+// binder_node_release, binder_deferred_flush.
+
+#ifndef BINDERLITE_DRIVER_RELEASE_H_
+#define BINDERLITE_DRIVER_RELEASE_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "binderlite/core/context.h"
+#include "binderlite/core/death.h"
+#include "binderlite/core/node.h"
+#include "binderlite/core/pin.h"
+#include "binderlite/core/proc.h"
+#include "binderlite/core/task.h"
+#include "binderlite/core/thread.h"
+#include "binderlite/core/transaction.h"
+#include "binderlite/driver/entry.h"
+#include "binderlite/driver/notify.h"
+#include "binderlite/driver/refcount.h"
+#include "binderlite/driver/route.h"
+#include "binderlite/driver/transact.h"
+#include "binderlite/sync/locking.h"
+#include "binderlite/sync/mutex_lock.h"
+#include "binderlite/sync/stop.h"
+
+namespace binderlite::driver {
+
+// Empties a todo list of a dying Proc or thread: what others own is unlinked
+// while the lock is held, the rest is handed to the caller in `mine`.
+template <LockingPolicy L>
+void DrainTodo(core::WorkList& todo, core::WorkList& mine) {
+  while (core::Work* work = todo.PopFront()) {
+    switch (work->type) {
+      // These belong to a Node, a Thread and a Ref.
+      case core::WorkType::kNode:
+      case core::WorkType::kReturnError:
+      case core::WorkType::kDeadBinder:
+        break;
+      case core::WorkType::kTransaction:
+      case core::WorkType::kTransactionComplete:
+      case core::WorkType::kDeadBinderAndClear:
+      case core::WorkType::kClearDeathNotification:
+        mine.PushBack(*work);
+        break;
+    }
+  }
+}
+
+// Ends the work that DrainTodo handed over. No locks are held.
+template <LockingPolicy L>
+void DropWork(core::WorkList& work_list, Dropped why) {
+  while (core::Work* work = work_list.PopFront()) {
+    switch (work->type) {
+      case core::WorkType::kTransaction:
+        DropTransaction<L>(
+            OwnedTransaction<L>(static_cast<core::Transaction<L>*>(work)),
+            Br::BR_DEAD_REPLY, why);
+        break;
+      case core::WorkType::kTransactionComplete:
+        delete static_cast<core::Completion*>(work);
+        break;
+      default:
+        delete static_cast<core::Death<L>*>(work);
+        break;
+    }
+  }
+}
+
+// Cuts the stack of a dying thread and returns the call that it was serving at
+// its top, whose sender is to be told. Calls of its own go on without it; a
+// call that it served further down is resolved when they end.
+template <LockingPolicy L>
+[[nodiscard]] OwnedTransaction<L> CutStack(core::Thread<L>& thread)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->queues_mu) {
+  core::Transaction<L>* t = std::exchange(thread.stack, nullptr);
+  OwnedTransaction<L> failed;
+  if (t != nullptr && t->IsServedBy(thread)) failed.reset(t);
+  while (t != nullptr) {
+    sync::MutexLock ends(t->mu);
+    if (t->to_thread == &thread) {
+      t->to_thread = nullptr;
+      t = t->to_parent;
+    } else {
+      BINDERLITE_ASSERT(t->from.get() == &thread);
+      t->from.reset();  // Not the last pin: the Proc's table has one.
+      t = t->from_parent;
+    }
+  }
+  return failed;
+}
+
+// Handles THREAD_EXIT, and each thread of a Proc that is released.
+template <LockingPolicy L>
+void ReleaseThread(const core::Pin<core::Thread<L>>& pin, Dropped why) {
+  core::Thread<L>& thread = *pin;
+  core::WorkList mine;
+  OwnedTransaction<L> failed;
+  {
+    Wakeup<L> self;
+    Wakeup<L> heir;
+    sync::MutexLock queues(thread.proc->queues_mu);
+    if (thread.is_dead.exchange(true)) return;
+    failed = CutStack(thread);
+    DrainTodo<L>(thread.todo, mine);
+    thread.process_todo = false;
+    thread.return_error.command = Br::BR_OK;
+    thread.reply_error.command = Br::BR_OK;
+    thread.proc->threads.erase(thread.tid);
+    self.Set(&thread);  // Should it be waiting, it has no reason to any more.
+    bool owes_look = false;
+    {
+      sync::MutexLock waiters(thread.proc->waiters_mu);
+      LeaveWaiting(thread);
+      owes_look = std::exchange(thread.owes_look, false);
+    }
+    core::Proc<L>& proc = *thread.proc;
+    proc.queues_mu.AssertHeld();
+    if (owes_look) WakeToLook(proc, heir);
+  }
+  if (failed != nullptr) {
+    SendFailedReply<L>(std::move(failed), Br::BR_DEAD_REPLY);
+  }
+  DropWork<L>(mine, why);
+}
+
+// One node of a dying Proc: its one-ways are discarded, its counts of its own
+// side go, and whoever registered for its death is told.
+template <LockingPolicy L>
+void ReleaseNode(core::Node<L>& node) {
+  core::WorkList one_ways;
+  std::deque<Wakeup<L>> wakeups;
+  {
+    sync::MutexLock lock(node.mu);
+    core::Proc<L>* const owner = std::exchange(node.owner, nullptr);
+    if (owner == nullptr) return;
+    {
+      sync::MutexLock queues(owner->queues_mu);
+      node.work.Unlink();
+    }
+    node.local_strong = node.local_weak = 0;
+    node.has_strong = node.pending_strong = false;
+    node.has_weak = node.pending_weak = false;
+    node.is_manager = false;
+    one_ways.TakeAll(node.async_todo);
+    AnnounceDeath(node, wakeups);
+  }
+  DropWork<L>(one_ways, Dropped::kProcDies);
+}
+
+// Takes the manager's node off the Context if it is `proc`'s.
+template <LockingPolicy L>
+void ReleaseManager(core::Proc<L>& proc) {
+  core::Context<L>& context = *proc.context;
+  core::Pin<core::Node<L>> manager;
+  {
+    sync::MutexLock lock(context.mu);
+    manager = context.manager;
+  }
+  if (!manager) return;
+  {
+    core::Node<L>& node = *manager;
+    sync::MutexLock lock(node.mu);
+    if (node.owner != &proc) return;
+    node.is_manager = false;
+  }
+  sync::MutexLock lock(context.mu);
+  if (context.manager == manager) context.manager.reset();  // Still pinned.
+}
+
+// Drops all handles of a dying Proc.
+template <LockingPolicy L>
+void ReleaseRefs(core::Proc<L>& proc) {
+  for (std::uint32_t handle = 0;; ++handle) {
+    Garbage<L> garbage;
+    sync::MutexLock refs(proc.refs_mu);
+    proc.refs_closed = true;  // No new ones, so one pass is enough.
+    if (handle >= proc.refs.limit()) return;
+    core::Ref<L>* ref = proc.refs.Find(handle);
+    if (ref == nullptr) continue;
+    ref->proc->refs_mu.AssertHeld();
+    sync::MutexLock lock(ref->node->mu);
+    RemoveRef(proc, *ref, ref->strong > 0, garbage);
+  }
+}
+
+// Tears a Proc down (DT-12): manager, threads by number, nodes by ptr,
+// handles, queue, deaths, buffers. Runs once. Blocks for the binder lock where
+// there is one. False: stopped first, and nothing is done.
+template <LockingPolicy L>
+bool ReleaseProc(const core::Pin<core::Proc<L>>& pin,
+                 const sync::StopSignals& stops) {
+  core::Proc<L>& proc = *pin;
+  core::Context<L>& context = *proc.context;
+  // Destroyed without the entry section: a Task waits for a kill that is being
+  // forwarded to it.
+  std::map<std::int32_t, core::Pin<core::Task<L>>> tasks;
+  DriverEntry<L> entry(context);
+  if (!stops.possible()) {
+    entry.EnterToCleanUp();
+  } else if (!entry.Reenter(stops)) {
+    return false;
+  }
+  if (proc.release_begun.exchange(true)) return true;
+  context.At(Point::kReleasing, proc.options.pid, 0);
+
+  {
+    sync::MutexLock queues(proc.queues_mu);
+    proc.is_dead = true;
+  }
+  ReleaseManager(proc);  // Not before: SetContextManager may be in progress.
+  for (;;) {
+    core::Pin<core::Thread<L>> thread;
+    {
+      sync::MutexLock queues(proc.queues_mu);
+      if (proc.threads.empty()) break;
+      thread = proc.threads.begin()->second;
+    }
+    ReleaseThread(thread, Dropped::kProcDies);
+  }
+
+  std::vector<core::Pin<core::Node<L>>> nodes;
+  {
+    sync::MutexLock queues(proc.queues_mu);
+    for (auto& [ptr, node] : proc.nodes) nodes.push_back(std::move(node));
+    proc.nodes.clear();
+  }
+  std::sort(nodes.begin(), nodes.end(),
+            [](const auto& a, const auto& b) { return a->ptr < b->ptr; });
+  for (const core::Pin<core::Node<L>>& node : nodes) ReleaseNode(*node);
+
+  ReleaseRefs(proc);
+
+  core::WorkList mine;
+  {
+    sync::MutexLock queues(proc.queues_mu);
+    DrainTodo<L>(proc.todo, mine);
+    DrainTodo<L>(proc.delivered_deaths, mine);
+  }
+  DropWork<L>(mine, Dropped::kProcDies);
+  proc.arena.Retire();
+
+  {
+    sync::MutexLock lock(proc.tasks_mu);
+    proc.tasks_closed = true;
+    tasks.swap(proc.tasks);
+  }
+  {
+    sync::MutexLock lock(context.mu);
+    std::erase(context.procs, pin);  // Still pinned.
+  }
+  proc.released.store(true, std::memory_order_release);
+  return true;
+}
+
+// Handles the flush of a descriptor: every thread's next read does not block,
+// and those that are blocked return (DT-10).
+template <LockingPolicy L>
+void Flush(core::Proc<L>& proc) {
+  std::deque<Wakeup<L>> wakeups;
+  sync::MutexLock queues(proc.queues_mu);
+  for (const auto& [tid, thread] : proc.threads) {
+    thread->need_return.store(true, std::memory_order_relaxed);
+    if ((thread->looper.load(std::memory_order_relaxed) &
+         core::kLooperWaiting) != 0) {
+      wakeups.emplace_back().Set(thread.get());
+    }
+  }
+}
+
+// Has the reaper release the Proc. Takes no driver lock and never waits for
+// one.
+template <LockingPolicy L>
+void LeaveToReaper(const core::Pin<core::Proc<L>>& pin) {
+  core::Context<L>& context = *pin->context;
+  {
+    sync::MutexLock lock(context.mu);
+    // A reaper that has stopped has left nothing to be released.
+    if (pin->release_begun.load(std::memory_order_acquire)) return;
+    context.to_release.push_back(pin);
+  }
+  context.reaper_parker.Wake();
+}
+
+// A use of an open Proc: every call holds one. The last one releases, unless
+// it is killed: then it waits for no lock any more, and the reaper does.
+template <LockingPolicy L>
+class [[nodiscard]] Use {
+ public:
+  // `stops` must outlive the object.
+  Use(core::Proc<L>& proc, const sync::StopSignals& stops)
+      : proc_(&proc), stops_(stops) {
+    // Against Close: it sees this use, or this sees that it is closed.
+    proc.users.fetch_add(1, std::memory_order_seq_cst);
+    open_ = !proc.closed.load(std::memory_order_seq_cst);
+  }
+  Use(const Use&) = delete;
+  Use& operator=(const Use&) = delete;
+  ~Use() { End(*proc_, stops_); }
+
+  // False: the Proc is closed, the call must not begin.
+  [[nodiscard]] bool open() const { return open_; }
+
+  // Also ends the use that the open itself is.
+  static void End(core::Proc<L>& proc, const sync::StopSignals& stops) {
+    const core::Pin<core::Proc<L>> pin(&proc);
+    if (proc.users.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    if (!ReleaseProc(pin, stops)) LeaveToReaper(pin);
+  }
+
+ private:
+  core::Proc<L>* proc_;
+  const sync::StopSignals& stops_;
+  bool open_ = false;
+};
+
+// Closes the Proc: no new calls, waiting threads return, and it is released
+// as soon as no call is in progress. Waits for the binder lock where there is
+// one, unless the Proc has been killed. A second Close does nothing.
+template <LockingPolicy L>
+void Close(core::Proc<L>& proc) {
+  if (proc.closed.exchange(true, std::memory_order_seq_cst)) return;
+  if (proc.kill.stop_requested()) {
+    // The reaper has it, and whoever holds what, this returns at once.
+    proc.users.fetch_sub(1, std::memory_order_acq_rel);
+    return;
+  }
+  if (!proc.release_begun.load(std::memory_order_acquire)) {
+    DriverEntry<L> entry(*proc.context);
+    entry.EnterToCleanUp();
+    Flush(proc);
+  }
+  Use<L>::End(proc, sync::StopSignals());
+}
+
+// Releases the Procs that are left to it, one after the other, until StopReaper
+// is called and everything is released. One thread of each Context runs this.
+template <LockingPolicy L>
+void RunReaper(core::Context<L>& context) {
+  for (;;) {
+    core::Pin<core::Proc<L>> proc;
+    bool stops = false;
+    {
+      sync::MutexLock lock(context.mu);
+      stops = context.reaper_stops;
+      if (!context.to_release.empty()) {
+        proc = std::move(context.to_release.front());
+        context.to_release.pop_front();
+      }
+    }
+    if (proc) {
+      (void)ReleaseProc(proc, sync::StopSignals());
+    } else if (stops) {
+      return;
+    } else {
+      (void)context.reaper_parker.Park(sync::StopSignals(), sync::kNoDeadline);
+    }
+  }
+}
+
+template <LockingPolicy L>
+void StopReaper(core::Context<L>& context) {
+  {
+    sync::MutexLock lock(context.mu);
+    context.reaper_stops = true;
+  }
+  context.reaper_parker.Wake();
+}
+
+// Kills the Proc: every wait and every stop-aware lock acquisition of its
+// threads ends, and the reaper tears it down. Takes no driver lock.
+template <LockingPolicy L>
+void Kill(core::Proc<L>& proc) {
+  if (!proc.kill.request_stop()) return;  // Somebody has done it before.
+  LeaveToReaper(core::Pin<core::Proc<L>>(&proc));
+}
+
+}  // namespace binderlite::driver
+
+#endif  // BINDERLITE_DRIVER_RELEASE_H_

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Routing: which queue an item of work goes to, and which thread is woken for
+// it.
+//
+// Work for a Proc goes to the thread that began to wait last (LIFO), which is
+// taken off the waiting list at once, so that a burst reaches distinct threads
+// before any of them runs. A thread is taken for one of two reasons:
+//
+//   handed over  the item is put on the thread's own list; nobody else may
+//                take it, so there is nothing to hand on if the thread leaves
+//   to look      the item stays on the Proc's list and the thread owes it a
+//                look (Thread::owes_look). If it leaves without having looked,
+//                it passes the debt to another waiting thread.
+//
+// Waking is done by Wakeup objects, after the locks are released.
+// Kernel: binder_select_thread_ilocked, binder_wakeup_proc_ilocked.
+
+#ifndef BINDERLITE_DRIVER_ROUTE_H_
+#define BINDERLITE_DRIVER_ROUTE_H_
+
+#include <array>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "binderlite/config.h"
+#include "binderlite/core/pin.h"
+#include "binderlite/core/proc.h"
+#include "binderlite/core/thread.h"
+#include "binderlite/core/work.h"
+#include "binderlite/sync/locking.h"
+#include "binderlite/sync/mutex_lock.h"
+
+namespace binderlite::driver {
+
+// The promise to wake a thread, kept on destruction. Declare it before the
+// lock under which the thread is chosen, so that it is destroyed after it.
+template <LockingPolicy L>
+class [[nodiscard]] Wakeup {
+ public:
+  Wakeup() = default;
+  Wakeup(const Wakeup&) = delete;
+  Wakeup& operator=(const Wakeup&) = delete;
+  ~Wakeup() {
+    for (const core::Pin<core::Thread<L>>& thread : threads_) {
+      if (thread) thread->task->parker.Wake();
+    }
+  }
+
+  // `thread` may be null.
+  void Set(core::Thread<L>* thread) {
+    if (thread == nullptr) return;
+    core::Pin<core::Thread<L>>& free = threads_[threads_[0] ? 1 : 0];
+    BINDERLITE_ASSERT(!free);
+    free = core::Pin<core::Thread<L>>(thread);
+  }
+
+ private:
+  // One, as a rule; two when the strong and the weak count of a node go at once
+  // and its owner reads in between.
+  std::array<core::Pin<core::Thread<L>>, 2> threads_;
+};
+
+// Puts `thread` at the head of its Proc's waiting list, unless it is on it.
+template <LockingPolicy L>
+void JoinWaiting(core::Thread<L>& thread)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->waiters_mu) {
+  if (thread.is_waiting) return;
+  core::Proc<L>& proc = *thread.proc;
+  proc.waiters_mu.AssertHeld();
+  thread.is_waiting = true;
+  thread.prev_waiting = nullptr;
+  thread.next_waiting = proc.first_waiting;
+  if (core::Thread<L>* next = thread.next_waiting) {
+    next->proc->waiters_mu.AssertHeld();
+    next->prev_waiting = &thread;
+  }
+  proc.first_waiting = &thread;
+  proc.counters.AddReady();
+}
+
+// Takes `thread` off the waiting list, if it is still on it.
+template <LockingPolicy L>
+void LeaveWaiting(core::Thread<L>& thread)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->waiters_mu) {
+  if (!thread.is_waiting) return;
+  core::Proc<L>& proc = *thread.proc;
+  proc.waiters_mu.AssertHeld();
+  if (core::Thread<L>* next = thread.next_waiting) {
+    next->proc->waiters_mu.AssertHeld();
+    next->prev_waiting = thread.prev_waiting;
+  }
+  if (core::Thread<L>* prev = thread.prev_waiting) {
+    prev->proc->waiters_mu.AssertHeld();
+    prev->next_waiting = thread.next_waiting;
+  } else {
+    proc.first_waiting = thread.next_waiting;
+  }
+  thread.prev_waiting = thread.next_waiting = nullptr;
+  thread.is_waiting = false;
+  proc.counters.RemoveReady();
+}
+
+// Takes the thread that began to wait last off the list; nullptr: nobody.
+template <LockingPolicy L>
+[[nodiscard]] core::Thread<L>* TakeWaiting(core::Proc<L>& proc)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(proc.waiters_mu) {
+  core::Thread<L>* thread = proc.first_waiting;
+  if (thread == nullptr) return nullptr;
+  thread->proc->waiters_mu.AssertHeld();
+  LeaveWaiting(*thread);
+  return thread;
+}
+
+// Somebody should look at the Proc's queue: one waiting thread, if any.
+template <LockingPolicy L>
+void WakeToLook(core::Proc<L>& proc, Wakeup<L>& wakeup)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(proc.queues_mu) {
+  sync::MutexLock lock(proc.waiters_mu);
+  core::Thread<L>* thread = TakeWaiting(proc);
+  if (thread == nullptr) return;
+  thread->proc->waiters_mu.AssertHeld();
+  thread->owes_look = true;
+  wakeup.Set(thread);
+}
+
+// A killed waiter goes: it takes itself off the list and hands on what it
+// owes. Needs none of the locks that can be held for long.
+template <LockingPolicy L>
+void LeaveWaitingKilled(core::Thread<L>& self) {
+  Wakeup<L> next;
+  // Under BinderLock this guards nothing, and nothing of the queues is looked
+  // at; under FineGrained it is what guards the waiting list.
+  sync::MutexLock queues(self.proc->queues_mu);
+  sync::MutexLock waiters(self.proc->waiters_mu);
+  LeaveWaiting(self);
+  if (!std::exchange(self.owes_look, false)) return;
+  core::Proc<L>& proc = *self.proc;
+  proc.waiters_mu.AssertHeld();
+  if (core::Thread<L>* heir = TakeWaiting(proc)) {
+    heir->proc->waiters_mu.AssertHeld();
+    heir->owes_look = true;
+    next.Set(heir);
+  }
+}
+
+// Puts `work` on the thread's own list without a reason to wake for it.
+template <LockingPolicy L>
+void EnqueueDeferred(core::Thread<L>& thread, core::Work& work)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->queues_mu) {
+  thread.todo.PushBack(work);
+}
+
+// Puts `work` on the thread's own list. The thread is to be woken by the
+// caller, unless it is the caller.
+template <LockingPolicy L>
+void EnqueueThread(core::Thread<L>& thread, core::Work& work)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->queues_mu) {
+  thread.todo.PushBack(work);
+  thread.process_todo = true;
+}
+
+// Puts `work` on the Proc's list, for whoever looks first.
+template <LockingPolicy L>
+void EnqueueProc(core::Proc<L>& proc, core::Work& work, Wakeup<L>& wakeup)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(proc.queues_mu) {
+  proc.todo.PushBack(work);
+  WakeToLook(proc, wakeup);
+}
+
+}  // namespace binderlite::driver
+
+#endif  // BINDERLITE_DRIVER_ROUTE_H_

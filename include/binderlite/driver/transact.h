@@ -1,0 +1,562 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Transactions: sending calls, one-way calls and replies, and what happens to
+// them when something fails or somebody dies. Handles BC_TRANSACTION, BC_REPLY
+// and BC_FREE_BUFFER.
+//
+// Locks: never more than node -> queues -> transaction at a time, and none
+// while payloads are copied (but the binder lock, where there is one).
+// Kernel: binder_transaction, binder_proc_transaction,
+// binder_send_failed_reply, binder_free_buf.
+
+#ifndef BINDERLITE_DRIVER_TRANSACT_H_
+#define BINDERLITE_DRIVER_TRANSACT_H_
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "binderlite/config.h"
+#include "binderlite/core/arena.h"
+#include "binderlite/core/buffer.h"
+#include "binderlite/core/context.h"
+#include "binderlite/core/node.h"
+#include "binderlite/core/pin.h"
+#include "binderlite/core/proc.h"
+#include "binderlite/core/thread.h"
+#include "binderlite/core/transaction.h"
+#include "binderlite/driver/refcount.h"
+#include "binderlite/driver/route.h"
+#include "binderlite/driver/translate.h"
+#include "binderlite/sync/locking.h"
+#include "binderlite/sync/mutex_lock.h"
+#include "binderlite/wire/commands.h"
+#include "binderlite/wire/errc.h"
+#include "binderlite/wire/flags.h"
+#include "binderlite/wire/structs.h"
+
+namespace binderlite::driver {
+
+template <LockingPolicy L>
+using OwnedTransaction = std::unique_ptr<core::Transaction<L>>;
+
+// --- The end of transactions and buffers -----------------------------------
+
+// The transaction is over.
+template <LockingPolicy L>
+void FreeTransaction(OwnedTransaction<L> transaction) {
+  transaction->to_proc->outstanding.fetch_sub(1, std::memory_order_relaxed);
+}
+
+// The next one-way of a node that has one in its owner's hands (AS-03).
+template <LockingPolicy L>
+void AdvanceOneWays(core::Node<L>& node) {
+  Wakeup<L> wakeup;
+  sync::MutexLock lock(node.mu);
+  core::Proc<L>* const owner = node.owner;
+  if (owner == nullptr) return;
+  core::Work* const next = node.async_todo.PopFront();
+  if (next == nullptr) {
+    node.has_async = false;
+    return;
+  }
+  sync::MutexLock queues(owner->queues_mu);
+  EnqueueProc(*owner, *next, wakeup);
+}
+
+// Gives a buffer back, with all that it held.
+template <LockingPolicy L>
+void FreeBuffer(core::Proc<L>& owner, core::Buffer<L>& buffer) {
+  if (buffer.is_async && buffer.target_node) {
+    AdvanceOneWays(*buffer.target_node);
+  }
+  ReleaseBufferContents(owner, buffer);
+  owner.arena.Free(buffer);
+}
+
+// Handles BC_FREE_BUFFER. An address that is not that of a delivered buffer is
+// ignored (AL-16, AL-17).
+template <LockingPolicy L>
+void FreeBuffer(core::Thread<L>& self, std::uint64_t address) {
+  core::Proc<L>& proc = *self.proc;
+  core::Buffer<L>* const buffer = proc.arena.Claim(address);
+  if (buffer == nullptr) {
+    proc.context->Complain(UserError::kBadBuffer, proc.options.pid, self.tid);
+    return;
+  }
+  FreeBuffer(proc, *buffer);
+}
+
+// Tells whoever waits for `transaction` that there will be no reply: its
+// sender, or, if that is gone, the sender of the call that it was serving, and
+// so on. Takes the transaction, and those of the skipped senders.
+template <LockingPolicy L>
+void SendFailedReply(OwnedTransaction<L> transaction, Br code) {
+  while (transaction != nullptr) {
+    // Locked in this order: the sender's queues, then the transaction.
+    if (const core::Pin<core::Thread<L>> from = transaction->sender()) {
+      core::Thread<L>& sender = *from;
+      Wakeup<L> wakeup;
+      bool done = false;
+      bool told = true;
+      {
+        sync::MutexLock queues(sender.proc->queues_mu);
+        // A dead sender has taken its name off the transaction: look again.
+        if (!sender.is_dead) {
+          done = true;
+          BINDERLITE_ASSERT(sender.stack == transaction.get());
+          sender.stack = transaction->from_parent;
+          told = sender.reply_error.command == Br::BR_OK;
+          if (told) {
+            sender.reply_error.command = code;
+            EnqueueThread(sender, sender.reply_error);
+            wakeup.Set(&sender);
+          }
+        }
+      }
+      if (!done) continue;
+      if (!told) {
+        sender.proc->context->Complain(UserError::kDroppedReplyError,
+                                       sender.proc->options.pid, sender.tid);
+      }
+      FreeTransaction<L>(std::move(transaction));
+      return;
+    }
+    // The sender is gone, and so it has been cut off what it served itself.
+    OwnedTransaction<L> parent(transaction->from_parent);
+    BINDERLITE_ASSERT(parent == nullptr || parent->IsCut());
+    FreeTransaction<L>(std::move(transaction));
+    transaction = std::move(parent);
+  }
+}
+
+// Why an undelivered transaction is dropped; decides about its buffer.
+enum class Dropped : bool {
+  kProcDies,    // The arena goes as well.
+  kThreadDies,  // The Proc lives on.
+};
+
+// Drops a transaction that will not be delivered. The sender of a call is told
+// `code`; a one-way makes room for the next one of its node (AS-09; the kernel
+// leaves the node stuck); other buffers stay allocated until their Proc is
+// torn down (DT-05).
+template <LockingPolicy L>
+void DropTransaction(OwnedTransaction<L> transaction, Br code, Dropped why) {
+  core::Proc<L>& receiver = *transaction->to_proc;
+  if (core::Buffer<L>* buffer = std::exchange(transaction->buffer, nullptr)) {
+    if (transaction->kind == core::TransactionKind::kOneWay &&
+        why == Dropped::kThreadDies) {
+      FreeBuffer(receiver, *buffer);
+    } else {
+      receiver.arena.MarkOrphaned(*buffer);
+    }
+  }
+  if (transaction->needs_reply()) {
+    SendFailedReply<L>(std::move(transaction), code);
+  } else {
+    FreeTransaction<L>(std::move(transaction));
+  }
+}
+
+// --- Sending ---------------------------------------------------------------
+
+// Allocates and fills the payload. On failure nothing is left in the
+// receiver; `target`, a local strong count on the target node, is given back.
+template <LockingPolicy L>
+Outcome BuildBuffer(core::Thread<L>& self, core::Proc<L>& receiver,
+                    core::Pin<core::Node<L>> target,
+                    const TransactionData& data, std::uint64_t buffers_size,
+                    bool is_async, core::Buffer<L>*& result) {
+  const typename core::Buffer<L>::Layout layout{
+      .data_size = static_cast<std::size_t>(data.data_size),
+      .offsets_size = static_cast<std::size_t>(data.offsets_size),
+      .extra_size = static_cast<std::size_t>(buffers_size)};
+  const typename core::Arena<L>::Allocation allocation =
+      receiver.arena.Allocate(layout, is_async);
+  if (allocation.error != Errc::kOk) {
+    if (target) {
+      Garbage<L> garbage;
+      core::Node<L>& node = *target;
+      sync::MutexLock lock(node.mu);
+      DecNode(node, Strength::kStrong, /*internal=*/false, garbage);
+    }
+    return allocation.error == Errc::kNoProcess
+               ? Outcome::Dead(allocation.error)
+               : Outcome::Failed(allocation.error);
+  }
+  core::Buffer<L>& buffer = *allocation.buffer;
+  buffer.target_node = std::move(target);
+  const Errc error =
+      CopyPayload(Translation<L>{self, receiver, buffer}, data, buffers_size);
+  if (error != Errc::kOk) {
+    ReleaseBufferContents(receiver, buffer);
+    receiver.arena.Free(buffer);
+    // kNoProcess: one of the two is being torn down at this moment.
+    return error == Errc::kNoProcess ? Outcome::Dead(Errc::kOk)
+                                     : Outcome::Failed(error);
+  }
+  result = &buffer;
+  return {};
+}
+
+// Where a BC_TRANSACTION goes. `node` comes with a local strong count, owed by
+// whoever holds the Target.
+template <LockingPolicy L>
+struct Target {
+  core::Pin<core::Node<L>> node;
+  core::Pin<core::Proc<L>> proc;
+  core::Pin<core::Thread<L>> thread;  // Steered to; empty: any.
+};
+
+// Resolves the handle (TG-01 to TG-08).
+template <LockingPolicy L>
+Outcome ResolveTarget(core::Thread<L>& self, std::uint32_t handle,
+                      Target<L>& target) {
+  core::Proc<L>& proc = *self.proc;
+  core::Pin<core::Node<L>> pin;
+  if (handle == 0) {
+    core::Context<L>& context = *proc.context;
+    sync::MutexLock lock(context.mu);
+    pin = context.manager;
+    if (!pin) return Outcome::Dead(Errc::kInvalid);
+  } else {
+    pin = NodeOfHandle(proc, handle, Strength::kStrong);
+    if (!pin) return Outcome::Failed(Errc::kInvalid);
+  }
+  core::Node<L>& node = *pin;
+  sync::MutexLock lock(node.mu);
+  core::Proc<L>* const owner = node.owner;
+  if (owner == nullptr) return Outcome::Dead(Errc::kInvalid);
+  if (node.erased) return Outcome::Failed(Errc::kInvalid);
+  if (owner == &proc ||
+      (handle == 0 && owner->options.pid == proc.options.pid)) {
+    return Outcome::Failed(Errc::kInvalid);
+  }
+  const Errc error =
+      IncNode<L>(node, Strength::kStrong, /*internal=*/false, nullptr);
+  if (error != Errc::kOk) return Outcome::Failed(error);
+  target.node = pin;
+  target.proc = core::Pin<core::Proc<L>>(owner);
+  return {};
+}
+
+// Whether the state of the thread allows the call (TX-10, TX-12), and, for a
+// call made while serving, to which thread of the target it must go: to the
+// nearest one in the chain of callers (TX-13).
+template <LockingPolicy L>
+Outcome CheckStack(core::Thread<L>& self, Target<L>& target) {
+  sync::MutexLock queues(self.proc->queues_mu);
+  const core::Work* const first = self.todo.front();
+  if (first != nullptr && first->type == core::WorkType::kTransaction) {
+    return Outcome::Failed(Errc::kProtocol);
+  }
+  if (self.stack != nullptr && !self.stack->IsServedBy(self)) {
+    return Outcome::Failed(Errc::kProtocol);
+  }
+  for (core::Transaction<L>* t = self.stack; t != nullptr; t = t->from_parent) {
+    target.thread = t->SenderIn(*target.proc);
+    if (target.thread) break;
+  }
+  return {};
+}
+
+// Queues a call at its target: on the thread it is steered to, on that of a
+// thread that waits, or on the Proc's list. The transaction stays the caller's
+// on failure.
+template <LockingPolicy L>
+Outcome QueueCall(core::Transaction<L>& transaction, const Target<L>& target,
+                  Wakeup<L>& wakeup) {
+  core::Proc<L>& proc = *target.proc;
+  core::Thread<L>* thread = target.thread.get();
+  sync::MutexLock queues(proc.queues_mu);
+  if (thread != nullptr) thread->proc->queues_mu.AssertHeld();
+  if (proc.is_dead || (thread != nullptr && thread->is_dead)) {
+    return Outcome::Dead(Errc::kOk);
+  }
+  proc.outstanding.fetch_add(1, std::memory_order_relaxed);
+  if (thread == nullptr) {
+    sync::MutexLock waiters(proc.waiters_mu);
+    thread = TakeWaiting(proc);
+  }
+  if (thread == nullptr) {
+    proc.todo.PushBack(transaction);
+    return {};
+  }
+  thread->proc->queues_mu.AssertHeld();
+  EnqueueThread(*thread, transaction);
+  wakeup.Set(thread);
+  return {};
+}
+
+// Queues a one-way: like a call that is not steered if its node has none on
+// the way, behind the others at the node otherwise (AS-01, AS-02).
+template <LockingPolicy L>
+Outcome QueueOneWay(core::Transaction<L>& transaction,
+                    const Target<L>& target) {
+  Wakeup<L> wakeup;
+  core::Node<L>& node = *target.node;
+  sync::MutexLock lock(node.mu);
+  if (!node.has_async) {
+    const Outcome outcome = QueueCall(transaction, target, wakeup);
+    node.has_async = outcome.ok();
+    return outcome;
+  }
+  if (node.owner == nullptr) return Outcome::Dead(Errc::kOk);
+  target.proc->outstanding.fetch_add(1, std::memory_order_relaxed);
+  node.async_todo.PushBack(transaction);
+  return {};
+}
+
+// BR_TRANSACTION_COMPLETE for the sender of a one-way or a reply. It is put on
+// the sender's own list before the transaction is queued, so that nothing that
+// the transaction brings about comes before it; taken back on destruction
+// unless the transaction is on its way.
+template <LockingPolicy L>
+class [[nodiscard]] PendingCompletion {
+ public:
+  explicit PendingCompletion(core::Thread<L>& self) : self_(self) {
+    auto completion =
+        std::make_unique<core::Completion>(self.proc->context->counts);
+    sync::MutexLock queues(self.proc->queues_mu);
+    if (self.is_dead) return;
+    completion_ = completion.release();
+    EnqueueThread(self, *completion_);
+  }
+  PendingCompletion(const PendingCompletion&) = delete;
+  PendingCompletion& operator=(const PendingCompletion&) = delete;
+  ~PendingCompletion() {
+    if (completion_ == nullptr) return;
+    std::unique_ptr<core::Completion> unwanted;  // Destroyed after the lock.
+    sync::MutexLock queues(self_.proc->queues_mu);
+    if (self_.is_dead) return;  // Its release has taken everything.
+    completion_->Unlink();
+    unwanted.reset(completion_);
+    if (self_.todo.empty()) self_.process_todo = false;
+  }
+
+  // The transaction has been queued. The completion may have been read.
+  void Keep() { completion_ = nullptr; }
+
+ private:
+  core::Thread<L>& self_;
+  core::Completion* completion_ = nullptr;
+};
+
+// A new transaction with the fields that need no target.
+template <LockingPolicy L>
+OwnedTransaction<L> NewTransaction(core::Thread<L>& self,
+                                   core::TransactionKind kind,
+                                   const TransactionData& data,
+                                   std::uint32_t id, core::Proc<L>& to) {
+  auto transaction = std::make_unique<core::Transaction<L>>(
+      self.proc->context->counts, kind, id);
+  transaction->code = data.code;
+  transaction->flags = data.flags;
+  transaction->sender_pid = self.proc->options.pid;
+  transaction->sender_euid = self.proc->options.euid;
+  transaction->to_proc = core::Pin<core::Proc<L>>(&to);
+  return transaction;
+}
+
+// Undoes the building of a transaction that could not be queued.
+template <LockingPolicy L>
+void Unbuild(core::Transaction<L>& transaction) {
+  core::Buffer<L>& buffer = *std::exchange(transaction.buffer, nullptr);
+  ReleaseBufferContents(*transaction.to_proc, buffer);
+  transaction.to_proc->arena.Free(buffer);
+}
+
+// BC_TRANSACTION.
+template <LockingPolicy L>
+Outcome SendCall(core::Thread<L>& self, const TransactionData& data,
+                 std::uint64_t buffers_size, std::uint32_t id) {
+  const bool one_way = (data.flags & kTfOneWay) != 0;
+  Target<L> target;
+  Outcome outcome = ResolveTarget(self, data.target.handle, target);
+  if (!outcome.ok()) return outcome;
+  if (!one_way) {
+    outcome = CheckStack(self, target);
+    if (!outcome.ok()) {
+      Garbage<L> garbage;
+      core::Node<L>& node = *target.node;
+      sync::MutexLock lock(node.mu);
+      DecNode(node, Strength::kStrong, /*internal=*/false, garbage);
+      return outcome;
+    }
+  }
+  OwnedTransaction<L> transaction = NewTransaction(
+      self,
+      one_way ? core::TransactionKind::kOneWay : core::TransactionKind::kCall,
+      data, id, *target.proc);
+  outcome = BuildBuffer(self, *target.proc, target.node, data, buffers_size,
+                        one_way, transaction->buffer);
+  if (!outcome.ok()) return outcome;
+  core::Context<L>& context = *self.proc->context;
+  context.At(Point::kSending, self.proc->options.pid, self.tid);
+
+  if (one_way) {
+    PendingCompletion<L> completion(self);
+    outcome = QueueOneWay(*transaction, target);
+    if (!outcome.ok()) {
+      Unbuild(*transaction);
+      return outcome;
+    }
+    (void)transaction.release();  // It is the target's now.
+    completion.Keep();
+    return outcome;
+  }
+
+  // The reply may come before this returns: everything is in its place before
+  // the transaction is queued, and taken back if it cannot be.
+  auto completion = std::make_unique<core::Completion>(context.counts);
+  core::Completion* const complete = completion.get();
+  core::Transaction<L>* const sent = transaction.get();
+  {
+    sync::MutexLock queues(self.proc->queues_mu);
+    if (!self.is_dead) {
+      EnqueueDeferred(self, *completion.release());
+      sent->from_parent = self.stack;
+      self.stack = sent;
+      sync::MutexLock ends(sent->mu);
+      sent->from = core::Pin<core::Thread<L>>(&self);
+    }
+  }
+  // Not queued above only when this thread is dead: nobody waits for a reply.
+  if (completion == nullptr) {
+    Wakeup<L> wakeup;
+    outcome = QueueCall(*sent, target, wakeup);
+  } else {
+    outcome = Outcome::Dead(Errc::kNoProcess);
+  }
+  if (outcome.ok()) {
+    (void)transaction.release();
+    return outcome;
+  }
+  OwnedTransaction<L> cut;
+  {
+    sync::MutexLock queues(self.proc->queues_mu);
+    if (!self.is_dead) {
+      complete->Unlink();
+      completion.reset(complete);
+      self.stack = sent->from_parent;
+    } else if (completion == nullptr) {
+      // Released since then: the call that it was serving ends with this one.
+      cut.reset(sent->from_parent);
+    }
+  }
+  Unbuild(*transaction);
+  if (cut != nullptr) SendFailedReply<L>(std::move(cut), Br::BR_DEAD_REPLY);
+  return outcome;
+}
+
+// BC_REPLY. On success and on failure the call that it answers is over, unless
+// there is none: then in_reply_to stays empty.
+template <LockingPolicy L>
+Outcome SendReply(core::Thread<L>& self, const TransactionData& data,
+                  std::uint64_t buffers_size, std::uint32_t id,
+                  OwnedTransaction<L>& in_reply_to) {
+  {
+    sync::MutexLock queues(self.proc->queues_mu);
+    core::Transaction<L>* const top = self.stack;
+    if (top == nullptr || !top->IsServedBy(self)) {
+      return Outcome::Failed(Errc::kProtocol);
+    }
+    self.stack = top->to_parent;
+    in_reply_to.reset(top);
+  }
+  const core::Pin<core::Thread<L>> caller = in_reply_to->sender();
+  if (!caller) return Outcome::Dead(Errc::kOk);
+  core::Thread<L>& to = *caller;
+  core::Proc<L>& receiver = *to.proc;
+  OwnedTransaction<L> reply =
+      NewTransaction(self, core::TransactionKind::kReply, data, id, receiver);
+  Outcome outcome =
+      BuildBuffer(self, receiver, core::Pin<core::Node<L>>(), data,
+                  buffers_size, /*is_async=*/false, reply->buffer);
+  if (!outcome.ok()) return outcome;
+  self.proc->context->At(Point::kSending, self.proc->options.pid, self.tid);
+  PendingCompletion<L> completion(self);
+  {
+    Wakeup<L> wakeup;
+    sync::MutexLock queues(to.proc->queues_mu);
+    if (to.is_dead) {
+      outcome = Outcome::Dead(Errc::kOk);
+    } else {
+      BINDERLITE_ASSERT(to.stack == in_reply_to.get());
+      to.stack = in_reply_to->from_parent;
+      to.proc->outstanding.fetch_add(1, std::memory_order_relaxed);
+      EnqueueThread(to, *reply.release());
+      wakeup.Set(&to);
+    }
+  }
+  if (!outcome.ok()) {
+    Unbuild(*reply);
+    return outcome;
+  }
+  FreeTransaction<L>(std::move(in_reply_to));
+  completion.Keep();
+  return outcome;
+}
+
+// Handles BC_TRANSACTION and BC_REPLY. Whatever goes wrong becomes a return
+// command, which stops the caller's write (WR-05), and the extended error.
+template <LockingPolicy L>
+void Send(core::Thread<L>& self, const TransactionData& data,
+          std::uint64_t buffers_size, bool is_reply) {
+  core::Context<L>& context = *self.proc->context;
+  const std::uint32_t id = context.NextId();
+  {
+    sync::MutexLock queues(self.proc->queues_mu);
+    self.extended_error = {id, static_cast<std::uint32_t>(Br::BR_OK), 0};
+  }
+  OwnedTransaction<L> in_reply_to;
+  const Outcome outcome =
+      is_reply ? SendReply(self, data, buffers_size, id, in_reply_to)
+               : SendCall(self, data, buffers_size, id);
+  if (outcome.ok()) return;
+  context.Complain(UserError::kBadTransaction, self.proc->options.pid,
+                   self.tid);
+  const ExtendedError error{id, static_cast<std::uint32_t>(outcome.reply),
+                            -static_cast<std::int32_t>(outcome.error)};
+  const bool answers = in_reply_to != nullptr;
+  if (answers && self.is_dead) {
+    // Torn down while it built the reply: its caller's target has died.
+    SendFailedReply<L>(std::move(in_reply_to), Br::BR_DEAD_REPLY);
+  } else if (answers) {
+    // The replier has done its part; the caller hears of the failure.
+    if (const core::Pin<core::Thread<L>> pin = in_reply_to->sender()) {
+      core::Thread<L>& caller = *pin;
+      sync::MutexLock queues(caller.proc->queues_mu);
+      if (caller.extended_error.command ==
+          static_cast<std::uint32_t>(Br::BR_OK)) {
+        caller.extended_error = error;
+      }
+    }
+    SendFailedReply<L>(std::move(in_reply_to), outcome.reply);
+  }
+  sync::MutexLock queues(self.proc->queues_mu);
+  if (self.is_dead) return;
+  // A reply that answered nothing fails like a call.
+  if (!answers) self.extended_error = error;
+  self.return_error.command =
+      answers ? Br::BR_TRANSACTION_COMPLETE : outcome.reply;
+  EnqueueThread(self, self.return_error);
+}
+
+// The same for callers without a command stream. kBusy: a failure of this
+// thread has not been read yet.
+template <LockingPolicy L>
+Errc SendIfReady(core::Thread<L>& self, const TransactionData& data,
+                 bool is_reply) {
+  {
+    sync::MutexLock queues(self.proc->queues_mu);
+    if (self.return_error.command != Br::BR_OK) return Errc::kBusy;
+  }
+  Send(self, data, 0, is_reply);
+  return Errc::kOk;
+}
+
+}  // namespace binderlite::driver
+
+#endif  // BINDERLITE_DRIVER_TRANSACT_H_

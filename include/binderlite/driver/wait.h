@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Waiting: how a thread with nothing to read goes to sleep and comes back.
+//
+// It joins the waiting list before it lets go of the lock under which it found
+// its queues empty, so nothing queued later can miss it. It sleeps with no
+// lock at all. What ends the wait, in the order in which it is looked at:
+//
+//   before sleeping   work, need_return; then a pending interrupt; then the
+//                     deadline
+//   after sleeping    a kill; then an interrupt, even if there is work by now
+//                     (the work stays where it is); then work
+//
+// A killed thread takes itself off the list, hands on a look that it owes, and
+// is gone; whether it takes the binder lock first is the discipline.
+
+#ifndef BINDERLITE_DRIVER_WAIT_H_
+#define BINDERLITE_DRIVER_WAIT_H_
+
+#include "absl/base/thread_annotations.h"
+#include "binderlite/core/context.h"
+#include "binderlite/core/proc.h"
+#include "binderlite/core/thread.h"
+#include "binderlite/driver/entry.h"
+#include "binderlite/driver/route.h"
+#include "binderlite/sync/locking.h"
+#include "binderlite/sync/mutex_lock.h"
+#include "binderlite/sync/stop.h"
+#include "binderlite/wire/errc.h"
+
+namespace binderlite::driver {
+
+// Whether a read would find something. `for_proc_work`: the Proc's queue
+// counts, too.
+template <LockingPolicy L>
+[[nodiscard]] bool HasWork(const core::Thread<L>& self, bool for_proc_work)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(self.proc->queues_mu) {
+  return self.process_todo ||
+         self.need_return.load(std::memory_order_relaxed) ||
+         (for_proc_work && !self.proc->todo.empty());
+}
+
+// Whether the thread may serve the Proc's queue: it has nothing of its own to
+// do and nothing on its stack (RD-06, RD-14).
+template <LockingPolicy L>
+[[nodiscard]] bool ServesProcWork(const core::Thread<L>& self)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(self.proc->queues_mu) {
+  return self.stack == nullptr && self.todo.empty();
+}
+
+// Blocks until there is work. kOk, kInterrupted, kTimedOut, kClosed: the entry
+// section is held again. kKilled: it may or may not be.
+template <LockingPolicy L>
+Errc WaitForWork(DriverEntry<L>& entry, core::Thread<L>& self,
+                 bool for_proc_work, const sync::StopSignals& stops,
+                 sync::TimePoint deadline) {
+  using Primitives = typename L::Primitives;
+  core::Context<L>& context = *self.proc->context;
+  const std::int32_t pid = self.proc->options.pid;
+  for (;;) {
+    {
+      sync::MutexLock queues(self.proc->queues_mu);
+      Errc verdict = Errc::kOk;
+      bool stay = false;
+      if (HasWork(self, for_proc_work)) {
+        verdict = Errc::kOk;
+      } else if (self.is_dead) {
+        verdict = stops.requested() ? Errc::kKilled : Errc::kClosed;
+      } else if (self.task->TakeInterrupt()) {
+        verdict = Errc::kInterrupted;
+      } else if (deadline != sync::kNoDeadline &&
+                 Primitives::Now() >= deadline) {
+        verdict = Errc::kTimedOut;
+      } else {
+        stay = true;
+      }
+      sync::MutexLock waiters(self.proc->waiters_mu);
+      self.owes_look = false;  // It has just looked.
+      if (!stay) {
+        LeaveWaiting(self);
+        return verdict;
+      }
+      if (for_proc_work) JoinWaiting(self);
+    }
+    entry.Leave();
+    context.At(Point::kParking, pid, self.tid);
+    (void)self.task->parker.Park(stops, deadline);
+    context.At(Point::kWoken, pid, self.tid);
+    if (!entry.Reenter(stops)) {
+      LeaveWaitingKilled(self);
+      context.At(Point::kKilledWaiting, pid, self.tid);
+      return Errc::kKilled;
+    }
+    if (self.task->TakeInterrupt()) {
+      // What it owes is paid by the look that every read ends with (RD-19).
+      sync::MutexLock queues(self.proc->queues_mu);
+      sync::MutexLock waiters(self.proc->waiters_mu);
+      self.owes_look = false;
+      LeaveWaiting(self);
+      return Errc::kInterrupted;
+    }
+  }
+}
+
+}  // namespace binderlite::driver
+
+#endif  // BINDERLITE_DRIVER_WAIT_H_
