@@ -204,6 +204,14 @@ void ReleaseRefs(core::Proc<L>& proc) {
   }
 }
 
+// The thread with the lowest number; empty when there is none.
+template <LockingPolicy L>
+[[nodiscard]] core::Pin<core::Thread<L>> FirstThread(core::Proc<L>& proc) {
+  sync::MutexLock queues(proc.queues_mu);
+  if (proc.threads.empty()) return {};
+  return proc.threads.begin()->second;
+}
+
 // Tears a Proc down (DT-12): manager, threads by number, nodes by ptr,
 // handles, queue, deaths, buffers. Runs once. Blocks for the binder lock where
 // there is one. False: stopped first, and nothing is done.
@@ -229,13 +237,7 @@ bool ReleaseProc(const core::Pin<core::Proc<L>>& pin,
     proc.is_dead = true;
   }
   ReleaseManager(proc);  // Not before: SetContextManager may be in progress.
-  for (;;) {
-    core::Pin<core::Thread<L>> thread;
-    {
-      sync::MutexLock queues(proc.queues_mu);
-      if (proc.threads.empty()) break;
-      thread = proc.threads.begin()->second;
-    }
+  while (const core::Pin<core::Thread<L>> thread = FirstThread(proc)) {
     ReleaseThread(thread, Dropped::kProcDies);
   }
 
