@@ -29,11 +29,17 @@ set(BINDERLITE_HEADERS
     include/binderlite/core/counters.h
     include/binderlite/core/counts.h
     include/binderlite/core/death.h
+    include/binderlite/core/file.h
+    include/binderlite/core/freeze.h
     include/binderlite/core/hooks.h
     include/binderlite/core/node.h
     include/binderlite/core/pin.h
+    include/binderlite/core/policy.h
+    include/binderlite/core/priority.h
     include/binderlite/core/proc.h
+    include/binderlite/core/quirks.h
     include/binderlite/core/ref.h
+    include/binderlite/core/stats.h
     include/binderlite/core/task.h
     include/binderlite/core/thread.h
     include/binderlite/core/transaction.h
@@ -42,11 +48,14 @@ set(BINDERLITE_HEADERS
     include/binderlite/driver/dispatch.h
     include/binderlite/driver/driver.h
     include/binderlite/driver/entry.h
+    include/binderlite/driver/freeze.h
     include/binderlite/driver/ioctl.h
     include/binderlite/driver/notify.h
+    include/binderlite/driver/payload.h
     include/binderlite/driver/refcount.h
     include/binderlite/driver/release.h
     include/binderlite/driver/route.h
+    include/binderlite/driver/scatter.h
     include/binderlite/driver/transact.h
     include/binderlite/driver/translate.h
     include/binderlite/driver/wait.h

@@ -8,7 +8,10 @@
 
 namespace binderlite {
 
+class FileTable;
 class Hooks;
+class Priorities;
+class SecurityPolicy;
 class UserMemory;
 
 namespace core {
@@ -22,6 +25,8 @@ template <class L>
 class Context;
 template <class L>
 class Death;
+template <class L>
+class Freeze;
 template <class L>
 class Node;
 template <class L>

@@ -17,11 +17,15 @@ namespace {
 
 constexpr WorkType kAllTypes[] = {WorkType::kTransaction,
                                   WorkType::kTransactionComplete,
+                                  WorkType::kPendingFrozen,
+                                  WorkType::kSpamSuspect,
                                   WorkType::kReturnError,
                                   WorkType::kNode,
                                   WorkType::kDeadBinder,
                                   WorkType::kDeadBinderAndClear,
-                                  WorkType::kClearDeathNotification};
+                                  WorkType::kClearDeathNotification,
+                                  WorkType::kFrozenBinder,
+                                  WorkType::kClearFreezeNotification};
 
 // Three items on a list that ends empty, as it must.
 class WorkListTest : public ::testing::Test {

@@ -46,9 +46,14 @@ inline void PrintTo(Errc error, std::ostream* out) { *out << ToString(error); }
 
 namespace binderlite::testing {
 
+// BINDERLITE_TEST_DEFAULT_ONLY is for quick builds while a test is written.
+#ifdef BINDERLITE_TEST_DEFAULT_ONLY
+using Disciplines = ::testing::Types<FineGrained<>>;
+#else
 using Disciplines = ::testing::Types<FineGrained<>, BinderLock<Relock::kAlways>,
                                      BinderLock<Relock::kUnlessKilled>,
                                      BinderLock<Relock::kInterruptible>>;
+#endif
 
 struct DisciplineNames {
   template <class L>

@@ -70,11 +70,14 @@ class Arena {
   struct Allocation {
     Errc error = Errc::kOk;
     Buffer<L>* buffer = nullptr;
+    bool spam_suspect = false;  // AL-22
   };
 
   // A new buffer, which stays the Arena's; it is the caller's to fill. Fails
   // with kNoProcess (not mapped), kInvalid (the sizes do not add up), kNoSpace.
-  [[nodiscard]] Allocation Allocate(const Layout& layout, bool is_async) {
+  // `sender_pid`: who pays for a one-way, for the detection of spam.
+  [[nodiscard]] Allocation Allocate(const Layout& layout, bool is_async,
+                                    std::int32_t sender_pid = 0) {
     std::size_t total = 0;
     const bool sums_up = Total(layout, total);
     sync::MutexLock lock(mu_);
@@ -83,12 +86,17 @@ class Arena {
     if (is_async && total > free_async_) return {Errc::kNoSpace, nullptr};
     const auto offset = ranges_.Allocate(total);
     if (!offset.has_value()) return {Errc::kNoSpace, nullptr};
-    if (is_async) free_async_ -= total;
-    auto buffer = std::make_unique<Buffer<L>>(mapping_.data() + *offset,
-                                              *offset, total, layout, is_async);
+    bool suspect = false;
+    if (is_async) {
+      free_async_ -= total;
+      suspect = IsSpam(sender_pid);
+    }
+    auto buffer =
+        std::make_unique<Buffer<L>>(mapping_.data() + *offset, *offset, total,
+                                    layout, is_async, sender_pid);
     Buffer<L>* const result = buffer.get();
     buffers_.emplace(*offset, Slot{std::move(buffer), State::kInFlight});
-    return {Errc::kOk, result};
+    return {Errc::kOk, result, suspect};
   }
 
   // The receiver has been told of the buffer and may free it. The buffer is
@@ -193,6 +201,29 @@ class Arena {
     slot = buffers_.extract(it);
   }
 
+  // Whether the one-way that has just been paid for is the first one, since
+  // there was room, of a sender that takes up too much of it (AL-22).
+  bool IsSpam(std::int32_t sender_pid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    constexpr std::size_t kManyBuffers = 50;
+    const std::size_t size = mapping_.size();
+    if (free_async_ >= size / 10) {
+      spam_reported_ = false;
+      return false;
+    }
+    if (spam_reported_) return false;
+    std::size_t buffers = 0;
+    std::size_t bytes = 0;
+    for (const auto& [offset, slot] : buffers_) {
+      if (!slot.buffer->is_async || slot.buffer->sender_pid != sender_pid) {
+        continue;
+      }
+      ++buffers;
+      bytes += slot.buffer->size;
+    }
+    spam_reported_ = buffers > kManyBuffers || bytes > size / 4;
+    return spam_reported_;
+  }
+
   // The accounted size; false when the sum does not fit.
   static bool Total(const Layout& layout, std::size_t& total) {
     total = 0;
@@ -212,6 +243,7 @@ class Arena {
   std::size_t free_async_ ABSL_GUARDED_BY(mu_) = 0;
   bool mapped_ ABSL_GUARDED_BY(mu_) = false;
   bool retired_ ABSL_GUARDED_BY(mu_) = false;
+  bool spam_reported_ ABSL_GUARDED_BY(mu_) = false;
   Slots buffers_ ABSL_GUARDED_BY(mu_);
 };
 

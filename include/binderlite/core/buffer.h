@@ -53,12 +53,13 @@ class Buffer {
   };
 
   Buffer(std::byte* payload, std::size_t where, std::size_t total,
-         const Layout& parts, bool one_way)
+         const Layout& parts, bool one_way, std::int32_t from_pid = 0)
       : data(payload),
         offset(where),
         size(total),
         layout(parts),
-        is_async(one_way) {}
+        is_async(one_way),
+        sender_pid(from_pid) {}
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
 
@@ -72,10 +73,14 @@ class Buffer {
   const std::size_t size;
   const Layout layout;
   const bool is_async;  // Paid for from the one-way half of the arena.
+  const std::int32_t sender_pid;
 
   // The node this was sent to, with a local strong count; empty in a reply.
   Pin<Node<L>> target_node;
   std::vector<HeldObject<L>> held;
+  // Descriptors that came in arrays: freeing the buffer closes them (OB-22).
+  std::vector<int> array_files;
+  bool clear_on_free = false;  // TF_CLEAR_BUF
 };
 
 }  // namespace binderlite::core

@@ -13,6 +13,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -23,7 +24,11 @@
 #include "binderlite/core/hooks.h"
 #include "binderlite/core/node.h"
 #include "binderlite/core/pin.h"
+#include "binderlite/core/policy.h"
+#include "binderlite/core/priority.h"
 #include "binderlite/core/proc.h"
+#include "binderlite/core/quirks.h"
+#include "binderlite/core/stats.h"
 #include "binderlite/fwd.h"
 #include "binderlite/sync/mutex_lock.h"
 
@@ -33,17 +38,37 @@ struct ContextOptions {
   std::string name = "binder";
   // Must outlive the Context; null: none.
   Hooks* hooks = nullptr;
+  // Who may do what; must outlive the Context; null: everybody everything.
+  SecurityPolicy* policy = nullptr;
+  // Must outlive the Context; null: calls carry no priorities.
+  Priorities* priorities = nullptr;
+  // Which driver's answers to give where drivers differ.
+  Quirks quirks = {};
 };
 
 namespace core {
 
+// Procs of one or more Contexts, in the order in which they were opened: those
+// that BINDER_FREEZE finds by their pid. `mu` is a leaf.
+template <class L>
+struct ProcRegistry {
+  mutable typename L::Primitives::Mutex mu;
+  std::vector<Pin<Proc<L>>> procs ABSL_GUARDED_BY(mu);
+};
+
 template <class L>
 class Context : public Pinned<Context<L>> {
  public:
-  explicit Context(ContextOptions the_options)
-      : options(std::move(the_options)) {}
+  // `the_registry`: that of another Context, whose pids are then the same.
+  explicit Context(ContextOptions the_options,
+                   std::shared_ptr<ProcRegistry<L>> the_registry = nullptr)
+      : options(std::move(the_options)),
+        registry(the_registry != nullptr
+                     ? std::move(the_registry)
+                     : std::make_shared<ProcRegistry<L>>()) {}
 
   const ContextOptions options;
+  const std::shared_ptr<ProcRegistry<L>> registry;
   // Declared before everything that it counts.
   LiveCounts counts;
   typename L::EntryLock entry;
@@ -59,6 +84,8 @@ class Context : public Pinned<Context<L>> {
   std::deque<Pin<Proc<L>>> to_release ABSL_GUARDED_BY(mu);
   bool reaper_stops ABSL_GUARDED_BY(mu) = false;
   typename L::Primitives::Parker reaper_parker;  // Where it sleeps.
+  // What Procs that are gone have counted.
+  CommandTotals retired_commands ABSL_GUARDED_BY(mu);
 
   [[nodiscard]] std::uint32_t NextId() {
     return last_id_.fetch_add(1, std::memory_order_relaxed) + 1;

@@ -26,8 +26,9 @@ enum class ObjectKind : std::uint8_t {
   kDeath,
   kTransaction,
   kTransactionComplete,
+  kFreeze,
 };
-inline constexpr std::size_t kObjectKinds = 7;
+inline constexpr std::size_t kObjectKinds = 8;
 
 [[nodiscard]] constexpr std::string_view ToString(ObjectKind kind) {
   constexpr std::array<std::string_view, kObjectKinds> kNames = {
@@ -37,7 +38,8 @@ inline constexpr std::size_t kObjectKinds = 7;
       "ref",
       "death",
       "transaction",
-      "transaction_complete"};
+      "transaction_complete",
+      "freeze"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 

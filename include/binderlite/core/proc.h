@@ -25,13 +25,17 @@
 #include <string>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "binderlite/core/arena.h"
 #include "binderlite/core/counters.h"
 #include "binderlite/core/counts.h"
+#include "binderlite/core/file.h"
 #include "binderlite/core/pin.h"
+#include "binderlite/core/policy.h"
 #include "binderlite/core/ref.h"
+#include "binderlite/core/stats.h"
 #include "binderlite/core/work.h"
 #include "binderlite/fwd.h"
 #include "binderlite/memory/user_memory.h"
@@ -55,6 +59,10 @@ struct ProcOptions {
   // Through which the driver touches memory named in this Proc's calls; must
   // outlive the Proc. Null: directly.
   UserMemory* memory = nullptr;
+  // The descriptors of this Proc; must outlive it. Null: those of the process.
+  FileTable* files = nullptr;
+  // The nice value that its threads have while they wait for work (PR-01).
+  int nice = 0;
 };
 
 namespace core {
@@ -77,12 +85,21 @@ class Proc : public Pinned<Proc<L>> {
         memory(options.memory),
         nonblocking(options.nonblocking) {}
 
+  [[nodiscard]] Credentials credentials() const {
+    return {options.pid, options.euid, options.label};
+  }
+  [[nodiscard]] FileTable& files() {
+    return options.files != nullptr ? *options.files : process_files_;
+  }
+
   Context<L>* const context;  // Pinned.
   const std::uint32_t id;
   const ProcOptions options;
   const memory::UserAccess memory;
 
   std::atomic<bool> nonblocking;
+  // ENABLE_ONEWAY_SPAM_DETECTION.
+  std::atomic<bool> detects_spam{false};
   // Requested by Kill; the Tasks listen to it.
   std::stop_source kill;
 
@@ -98,6 +115,8 @@ class Proc : public Pinned<Proc<L>> {
   mutable typename L::Primitives::Mutex tasks_mu;
   std::map<std::int32_t, Pin<Task<L>>> tasks ABSL_GUARDED_BY(tasks_mu);
   bool tasks_closed ABSL_GUARDED_BY(tasks_mu) = false;
+  // Who waits for `outstanding` to become zero.
+  std::vector<Pin<Task<L>>> freezing_tasks ABSL_GUARDED_BY(tasks_mu);
 
   mutable typename L::RefsMutex refs_mu;
   RefTable<L> refs ABSL_GUARDED_BY(refs_mu);
@@ -105,12 +124,18 @@ class Proc : public Pinned<Proc<L>> {
 
   mutable typename L::QueuesMutex queues_mu ABSL_ACQUIRED_AFTER(refs_mu);
   WorkList todo ABSL_GUARDED_BY(queues_mu);
-  // Deaths that were read and not yet acknowledged.
+  // Deaths and changes of freezing that were read and not yet acknowledged.
   WorkList delivered_deaths ABSL_GUARDED_BY(queues_mu);
+  WorkList delivered_freezes ABSL_GUARDED_BY(queues_mu);
   std::unordered_map<std::uint64_t, Pin<Node<L>>> nodes
       ABSL_GUARDED_BY(queues_mu);
   std::map<std::int32_t, Pin<Thread<L>>> threads ABSL_GUARDED_BY(queues_mu);
   bool is_dead ABSL_GUARDED_BY(queues_mu) = false;
+  // What has arrived since BINDER_FREEZE (FZ-10, FZ-11).
+  bool sync_received ABSL_GUARDED_BY(queues_mu) = false;
+  bool async_received ABSL_GUARDED_BY(queues_mu) = false;
+  // What threads that are gone have counted.
+  CommandTotals retired_commands ABSL_GUARDED_BY(queues_mu);
 
   // Threads that wait for process work, the latest first. Under FineGrained
   // only touched with queues_mu held as well.
@@ -119,8 +144,16 @@ class Proc : public Pinned<Proc<L>> {
 
   // Transactions queued to this Proc and not yet over (TX-30).
   std::atomic<std::int32_t> outstanding{0};
+  // BINDER_FREEZE. Set with queues_mu held, and never in a dead Proc; a freezer
+  // that is killed takes it back without a lock.
+  std::atomic<bool> is_frozen{false};
+  // How many freezing_tasks there are.
+  std::atomic<std::int32_t> freezers{0};
   ThreadCounters<L> counters;
   Arena<L> arena;
+
+ private:
+  FileTable process_files_;
 };
 
 }  // namespace core

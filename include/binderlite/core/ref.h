@@ -5,8 +5,8 @@
 // node. When both counts are zero the handle is free again.
 //
 // The table and the counts are guarded by the refs mutex of the Proc; what is
-// linked from the node's side (next_of_node, the death registration) by the
-// node's mutex, the death pointer by both.
+// linked from the node's side (next_of_node, the registrations for death and
+// freezing) by the node's mutex.
 // Kernel: binder_ref. libbinder: BpBinder.
 
 #ifndef BINDERLITE_CORE_REF_H_
@@ -23,6 +23,7 @@
 #include "absl/base/thread_annotations.h"
 #include "binderlite/core/counts.h"
 #include "binderlite/core/death.h"
+#include "binderlite/core/freeze.h"
 #include "binderlite/core/node.h"
 #include "binderlite/core/pin.h"
 #include "binderlite/fwd.h"
@@ -50,6 +51,7 @@ class Ref {
   int weak ABSL_GUARDED_BY(proc->refs_mu) = 0;
 
   std::unique_ptr<Death<L>> death ABSL_GUARDED_BY(node->mu);
+  std::unique_ptr<Freeze<L>> freeze ABSL_GUARDED_BY(node->mu);
   Ref* next_of_node ABSL_GUARDED_BY(node->mu) = nullptr;
   Ref* prev_of_node ABSL_GUARDED_BY(node->mu) = nullptr;
 

@@ -18,6 +18,7 @@
 #include "absl/base/thread_annotations.h"
 #include "binderlite/core/counts.h"
 #include "binderlite/core/pin.h"
+#include "binderlite/core/stats.h"
 #include "binderlite/core/task.h"
 #include "binderlite/core/work.h"
 #include "binderlite/fwd.h"
@@ -43,10 +44,13 @@ struct ReturnError : Work {
 template <class L>
 class Thread : public Pinned<Thread<L>> {
  public:
-  Thread(LiveCounts& counts, Proc<L>& owner, Task<L>& identity)
+  // `first_read_returns`: see Quirks::first_read_waits.
+  Thread(LiveCounts& counts, Proc<L>& owner, Task<L>& identity,
+         bool first_read_returns = true)
       : proc(&owner),
         tid(identity.tid),
         task(&identity),
+        need_return(first_read_returns),
         proc_pin_(&owner),
         task_pin_(&identity),
         counted_(counts) {}
@@ -56,13 +60,16 @@ class Thread : public Pinned<Thread<L>> {
   Task<L>* const task;  // Pinned.
 
   std::atomic<std::uint32_t> looper{0};
-  // The next read does not block. Set for a new thread and by a flush.
-  std::atomic<bool> need_return{true};
+  // The next read does not block. Set for a new thread, by a flush, and when
+  // descriptors were closed with a buffer.
+  std::atomic<bool> need_return;
 
   // THREAD_EXIT or release has run: nothing may be queued or stacked any more.
   // Set with queues_mu held, where it is to be read, too; elsewhere it is a
   // hint that the record is of no use any more.
   std::atomic<bool> is_dead{false};
+
+  CommandCounts commands;
 
   WorkList todo ABSL_GUARDED_BY(proc->queues_mu);
   // todo holds something worth waking for; deferred items alone are not.

@@ -28,10 +28,13 @@
 #ifndef BINDERLITE_CORE_TRANSACTION_H_
 #define BINDERLITE_CORE_TRANSACTION_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "binderlite/core/counts.h"
+#include "binderlite/core/file.h"
 #include "binderlite/core/pin.h"
 #include "binderlite/core/work.h"
 #include "binderlite/fwd.h"
@@ -39,6 +42,14 @@
 #include "binderlite/wire/flags.h"
 
 namespace binderlite::core {
+
+// A descriptor on its way: where in the receiver's copy its number belongs,
+// once it has one.
+struct FileInFlight {
+  OpenFile file;
+  std::size_t offset = 0;  // Bytes from the start of the buffer.
+  bool in_array = false;   // Of a FdArrayObject.
+};
 
 enum class TransactionKind : std::uint8_t { kCall, kOneWay, kReply };
 
@@ -65,6 +76,14 @@ class Transaction : public Work {
   // Its payload, in to_proc's arena; null once delivered. Belongs to whoever
   // the transaction belongs to.
   Buffer<L>* buffer = nullptr;
+  // The descriptors in it, until the receiver reads it.
+  std::vector<FileInFlight> files;
+  // Where in the buffer the sender's label is; 0: there is none.
+  std::uint64_t label_address = 0;
+  // With a Priorities hook: that of the sender, and that which the receiver had
+  // before.
+  int priority = 0;
+  int saved_priority = 0;
 
   // The call that the sender was serving when it sent this one.
   Transaction* from_parent = nullptr;

@@ -25,11 +25,15 @@ namespace binderlite::core {
 enum class WorkType : std::uint8_t {
   kTransaction,             // BR_TRANSACTION or BR_REPLY; base of a Transaction
   kTransactionComplete,     // BR_TRANSACTION_COMPLETE; a Completion
+  kPendingFrozen,           // BR_TRANSACTION_PENDING_FROZEN; a Completion
+  kSpamSuspect,             // BR_ONEWAY_SPAM_SUSPECT; a Completion
   kReturnError,             // the command in the ReturnError it is a member of
   kNode,                    // BR_INCREFS, BR_ACQUIRE, BR_RELEASE, BR_DECREFS
   kDeadBinder,              // BR_DEAD_BINDER
   kDeadBinderAndClear,      // the same, and then kClearDeathNotification
   kClearDeathNotification,  // BR_CLEAR_DEATH_NOTIFICATION_DONE
+  kFrozenBinder,            // BR_FROZEN_BINDER
+  kClearFreezeNotification,  // BR_CLEAR_FREEZE_NOTIFICATION_DONE
 };
 
 [[nodiscard]] constexpr std::string_view ToString(WorkType type) {
@@ -38,6 +42,10 @@ enum class WorkType : std::uint8_t {
       return "transaction";
     case WorkType::kTransactionComplete:
       return "transaction complete";
+    case WorkType::kPendingFrozen:
+      return "transaction pending frozen";
+    case WorkType::kSpamSuspect:
+      return "one-way spam suspect";
     case WorkType::kReturnError:
       return "error";
     case WorkType::kNode:
@@ -48,6 +56,10 @@ enum class WorkType : std::uint8_t {
       return "cleared dead binder";
     case WorkType::kClearDeathNotification:
       return "cleared death notification";
+    case WorkType::kFrozenBinder:
+      return "frozen binder";
+    case WorkType::kClearFreezeNotification:
+      return "cleared freeze notification";
   }
   return "?";
 }

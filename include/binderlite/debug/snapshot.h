@@ -62,6 +62,7 @@ struct RefSnapshot {
   int strong = 0;
   int weak = 0;
   bool death = false;
+  bool freeze = false;
 };
 
 struct StackEntry {
@@ -85,6 +86,7 @@ struct ProcSnapshot {
   std::int32_t pid = 0;
   std::string name;
   bool dead = false;
+  bool frozen = false;
   std::uint32_t max_threads = 0;
   std::uint32_t requested = 0;
   std::uint32_t started = 0;
@@ -92,6 +94,7 @@ struct ProcSnapshot {
   std::int32_t outstanding = 0;
   std::vector<core::WorkType> todo;
   std::size_t delivered_deaths = 0;
+  std::size_t delivered_freezes = 0;
   std::vector<ThreadSnapshot> threads;
   std::vector<NodeSnapshot> nodes;
   std::vector<RefSnapshot> refs;
@@ -208,6 +211,7 @@ RefSnapshot TakeRef(const core::Ref<L>& ref)
   sync::MutexLock lock(ref.node->mu);
   s.node_dead = ref.node->owner == nullptr;
   s.death = ref.death != nullptr;
+  s.freeze = ref.freeze != nullptr;
   return s;
 }
 
@@ -227,8 +231,10 @@ ProcSnapshot TakeProc(core::Proc<L>& proc, Seen<L>& seen) {
   {
     sync::MutexLock queues(proc.queues_mu);
     s.dead = proc.is_dead;
+    s.frozen = proc.is_frozen.load();
     SeeList<L>(proc.todo, seen, &s.todo);
     s.delivered_deaths = proc.delivered_deaths.size();
+    s.delivered_freezes = proc.delivered_freezes.size();
     for (const auto& [tid, pin] : proc.threads) {
       const core::Thread<L>& thread = *pin;
       thread.proc->queues_mu.AssertHeld();
@@ -319,22 +325,30 @@ template <LockingPolicy L>
   std::size_t deaths = 0;
   std::size_t cleared = 0;
   std::size_t delivered = 0;
+  // The same for freezing.
+  std::size_t freezes = 0;
+  std::size_t cleared_freezes = 0;
+  std::size_t delivered_freezes = 0;
   const auto CountCleared = [&](const std::vector<core::WorkType>& todo) {
     for (const core::WorkType type : todo) {
       if (type == core::WorkType::kDeadBinderAndClear ||
           type == core::WorkType::kClearDeathNotification) {
         ++cleared;
+      } else if (type == core::WorkType::kClearFreezeNotification) {
+        ++cleared_freezes;
       }
     }
   };
   for (const ProcSnapshot& proc : s.procs) {
     CountCleared(proc.todo);
     delivered += proc.delivered_deaths;
+    delivered_freezes += proc.delivered_freezes;
     for (const RefSnapshot& ref : proc.refs) {
       ++refs;
       ++held[ref.node_id].refs;
       if (ref.strong > 0) ++held[ref.node_id].strong;
       if (ref.death) ++deaths;
+      if (ref.freeze) ++freezes;
       Expect(ref.strong >= 0 && ref.weak >= 0 && ref.strong + ref.weak > 0,
              proc,
              "handle " + std::to_string(ref.handle) + " has counts " +
@@ -385,6 +399,7 @@ template <LockingPolicy L>
                (proc.arena_free == proc.arena_size && proc.arena_holes == 1 &&
                 proc.arena_free_async == proc.arena_size / 2),
            proc, "the arena has no buffers and is not free");
+    Expect(!proc.dead || !proc.frozen, proc, "dead and frozen");
     Expect(!proc.dead || (proc.threads.empty() && proc.nodes.empty() &&
                           proc.refs.empty() && proc.todo.empty()),
            proc, "dead, but not empty");
@@ -402,14 +417,19 @@ template <LockingPolicy L>
   for (const auto& [id, count] : s.transactions) reachable += count;
   ExpectLive(core::ObjectKind::kTransaction,
              static_cast<std::uint64_t>(reachable));
-  const std::uint64_t live_deaths = s.live(core::ObjectKind::kDeath);
-  if (live_deaths < deaths + cleared ||
-      live_deaths > deaths + cleared + delivered) {
-    wrong.push_back(std::to_string(live_deaths) +
-                    " live objects of kind death, found " +
-                    std::to_string(deaths + cleared) + " and " +
-                    std::to_string(delivered) + " delivered");
-  }
+  // What has been delivered may or may not be on its Ref as well.
+  const auto ExpectBetween = [&](core::ObjectKind kind, std::size_t found,
+                                 std::size_t more) {
+    const std::uint64_t live = s.live(kind);
+    if (live >= found && live <= found + more) return;
+    wrong.push_back(std::to_string(live) + " live objects of kind " +
+                    std::string(ToString(kind)) + ", found " +
+                    std::to_string(found) + " and " + std::to_string(more) +
+                    " delivered");
+  };
+  ExpectBetween(core::ObjectKind::kDeath, deaths + cleared, delivered);
+  ExpectBetween(core::ObjectKind::kFreeze, freezes + cleared_freezes,
+                delivered_freezes);
   return wrong;
 }
 
@@ -528,6 +548,7 @@ inline void WriteRef(Json& json, const RefSnapshot& ref) {
   json.Field("strong", ref.strong);
   json.Field("weak", ref.weak);
   json.Field("death", ref.death);
+  json.Field("freeze", ref.freeze);
   json.Close('}');
 }
 
@@ -536,6 +557,7 @@ inline void WriteProc(Json& json, const ProcSnapshot& proc) {
   json.Field("pid", proc.pid);
   json.Field("name", proc.name);
   json.Field("dead", proc.dead);
+  json.Field("frozen", proc.frozen);
   json.Field("max_threads", proc.max_threads);
   json.Field("requested", proc.requested);
   json.Field("started", proc.started);
@@ -547,6 +569,7 @@ inline void WriteProc(Json& json, const ProcSnapshot& proc) {
   json.Field("buffers", proc.buffers);
   json.Field("delivered_buffers", proc.delivered_buffers);
   json.Field("delivered_deaths", proc.delivered_deaths);
+  json.Field("delivered_freezes", proc.delivered_freezes);
   WriteTodo(json, proc.todo);
   json.Key("threads");
   json.Open('[');

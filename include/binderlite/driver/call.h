@@ -38,7 +38,8 @@ template <LockingPolicy L>
     if (it != proc.threads.end()) return it->second;
   }
   core::Pin<core::Thread<L>> made(
-      new core::Thread<L>(proc.context->counts, proc, task));
+      new core::Thread<L>(proc.context->counts, proc, task,
+                          !proc.context->options.quirks.first_read_waits));
   sync::MutexLock queues(proc.queues_mu);
   if (proc.is_dead) return {};
   return proc.threads.emplace(task.tid, std::move(made)).first->second;

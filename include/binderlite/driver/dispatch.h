@@ -20,14 +20,21 @@
 #include <optional>
 #include <utility>
 
+#include "binderlite/core/buffer.h"
 #include "binderlite/core/context.h"
 #include "binderlite/core/death.h"
+#include "binderlite/core/freeze.h"
 #include "binderlite/core/node.h"
+#include "binderlite/core/pin.h"
+#include "binderlite/core/priority.h"
 #include "binderlite/core/proc.h"
+#include "binderlite/core/quirks.h"
 #include "binderlite/core/thread.h"
 #include "binderlite/core/transaction.h"
 #include "binderlite/driver/call.h"
+#include "binderlite/driver/freeze.h"
 #include "binderlite/driver/notify.h"
+#include "binderlite/driver/payload.h"
 #include "binderlite/driver/refcount.h"
 #include "binderlite/driver/release.h"
 #include "binderlite/driver/route.h"
@@ -94,12 +101,16 @@ class CommandReader {
   std::uint64_t at_;
 };
 
-// Runs one command. kInvalid: no such command, or RF-17; kFault: its payload.
+// Runs one command. kInvalid: no such command, RF-17, or a freeze command with
+// a wrong handle or cookie; kFault: its payload.
 template <LockingPolicy L>
 Errc ExecuteOne(core::Thread<L>& self, std::uint32_t code,
                 CommandReader& reader) {
   const std::optional<Bc> command = ToBc(code);
+  // By its number, even if the size is not right (WR-14).
+  self.commands.Count(static_cast<Bc>(code));
   if (!command.has_value()) return Errc::kInvalid;
+  const Quirks& quirks = self.proc->context->options.quirks;
   Errc error = Errc::kOk;
   switch (*command) {
     case Bc::BC_INCREFS:
@@ -136,14 +147,15 @@ Errc ExecuteOne(core::Thread<L>& self, std::uint32_t code,
     case Bc::BC_REPLY: {
       TransactionData data = {};
       if (error = reader.Next(data); error != Errc::kOk) return error;
-      Send(self, data, 0, *command == Bc::BC_REPLY);
+      Send(self, {.data = data}, *command == Bc::BC_REPLY);
       return Errc::kOk;
     }
     case Bc::BC_TRANSACTION_SG:
     case Bc::BC_REPLY_SG: {
       TransactionDataSg data = {};
       if (error = reader.Next(data); error != Errc::kOk) return error;
-      Send(self, data.data, data.buffers_size, *command == Bc::BC_REPLY_SG);
+      Send(self, {.data = data.data, .buffers_size = data.buffers_size},
+           *command == Bc::BC_REPLY_SG);
       return Errc::kOk;
     }
     case Bc::BC_REGISTER_LOOPER:
@@ -168,9 +180,23 @@ Errc ExecuteOne(core::Thread<L>& self, std::uint32_t code,
       AcknowledgeDeath(self, cookie);
       return Errc::kOk;
     }
+    case Bc::BC_REQUEST_FREEZE_NOTIFICATION:
+    case Bc::BC_CLEAR_FREEZE_NOTIFICATION: {
+      if (!quirks.freeze_notifications) return Errc::kInvalid;
+      HandleCookie which = {};
+      if (error = reader.Next(which); error != Errc::kOk) return error;
+      return *command == Bc::BC_REQUEST_FREEZE_NOTIFICATION
+                 ? RequestFreezeNotification(self, which.handle, which.cookie)
+                 : ClearFreezeNotification(self, which.handle, which.cookie);
+    }
+    case Bc::BC_FREEZE_NOTIFICATION_DONE: {
+      if (!quirks.freeze_notifications) return Errc::kInvalid;
+      std::uint64_t cookie = 0;
+      if (error = reader.Next(cookie); error != Errc::kOk) return error;
+      return AcknowledgeFreeze(self, cookie);
+    }
     default:
-      // BC_ATTEMPT_ACQUIRE and BC_ACQUIRE_RESULT, as ever; freezing is not
-      // supported yet.
+      // BC_ATTEMPT_ACQUIRE and BC_ACQUIRE_RESULT.
       return Errc::kInvalid;
   }
 }
@@ -264,8 +290,13 @@ struct Incoming {
   Br command = Br::BR_NOOP;
   // BR_TRANSACTION and BR_REPLY. `buffer` is to be freed by FreeBuffer.
   TransactionData transaction = {};
-  // BR_INCREFS, BR_ACQUIRE, BR_RELEASE, BR_DECREFS; of a death, the cookie.
+  // The sender's label, if its node asked for it (BR_TRANSACTION_SEC_CTX, which
+  // has the number of BR_TRANSACTION): its address in the buffer; 0: none.
+  std::uint64_t label = 0;
+  // BR_INCREFS, BR_ACQUIRE, BR_RELEASE, BR_DECREFS; of BR_DEAD_BINDER,
+  // BR_FROZEN_BINDER and the confirmations, the cookie.
   PtrCookie node = {};
+  bool is_frozen = false;  // BR_FROZEN_BINDER.
 };
 
 namespace driver {
@@ -278,7 +309,17 @@ class IncomingSink {
   [[nodiscard]] bool Put(Br command, const void* payload, std::size_t size) {
     Incoming& next = items_[count_++];
     next.command = command;
-    if (size == sizeof(TransactionData)) {
+    if (command == Br::BR_TRANSACTION_SEC_CTX) {
+      TransactionDataSecctx data = {};
+      std::memcpy(&data, payload, sizeof(data));
+      next.transaction = data.data;
+      next.label = data.secctx;
+    } else if (command == Br::BR_FROZEN_BINDER) {
+      FrozenStateInfo info = {};
+      std::memcpy(&info, payload, sizeof(info));
+      next.node.cookie = info.cookie;
+      next.is_frozen = info.is_frozen != 0;
+    } else if (size == sizeof(TransactionData)) {
       std::memcpy(&next.transaction, payload, size);
     } else if (size == sizeof(PtrCookie)) {
       std::memcpy(&next.node, payload, size);
@@ -311,15 +352,70 @@ enum class Delivered : std::uint8_t {
   kFault,  // It could not be written.
 };
 
+// Writes one command, and counts it.
+template <LockingPolicy L, class Sink>
+[[nodiscard]] bool Put(core::Thread<L>& self, Sink& sink, Br command,
+                       const void* payload = nullptr, std::size_t size = 0) {
+  if (!sink.Put(command, payload, size)) return false;
+  self.commands.Count(command);
+  return true;
+}
+
+// The thread serves `call` with the priority that it asks for: a call with its
+// sender's, but at least the node's; a one-way with the node's if that is more
+// urgent than what the thread has (PR-02, PR-03).
+template <LockingPolicy L>
+void InheritPriority(core::Thread<L>& self, core::Transaction<L>& call) {
+  const core::Proc<L>& proc = *self.proc;
+  Priorities* const priorities = proc.context->options.priorities;
+  if (priorities == nullptr || call.kind == core::TransactionKind::kReply) {
+    return;
+  }
+  const std::int32_t pid = proc.options.pid;
+  const auto least =
+      static_cast<std::int8_t>(call.buffer->target_node->min_priority);
+  call.saved_priority = priorities->Get(pid, self.tid);
+  if (call.kind == core::TransactionKind::kCall) {
+    priorities->Set(pid, self.tid,
+                    call.priority < least ? call.priority : least);
+  } else if (call.saved_priority > least) {
+    priorities->Set(pid, self.tid, least);
+  }
+}
+
+// The receiver has no room for the descriptors: the transaction is over, and a
+// reply has failed for the reader (OB-18, OB-19).
+template <LockingPolicy L, class Sink>
+Delivered RejectFiles(core::Thread<L>& self, OwnedTransaction<L> transaction,
+                      Sink& sink) {
+  const bool is_reply = transaction->kind == core::TransactionKind::kReply;
+  core::Buffer<L>& buffer = *std::exchange(transaction->buffer, nullptr);
+  FreeBuffer(*transaction->to_proc, buffer);
+  transaction->files.clear();
+  if (transaction->needs_reply()) {
+    SendFailedReply<L>(std::move(transaction), Br::BR_FAILED_REPLY);
+  } else {
+    FreeTransaction<L>(std::move(transaction));
+  }
+  if (!is_reply) return Delivered::kGoOn;
+  return Put(self, sink, Br::BR_FAILED_REPLY) ? Delivered::kEnds
+                                              : Delivered::kFault;
+}
+
 // A transaction or a reply that `self` has taken off a list.
 template <LockingPolicy L, class Sink>
 Delivered DeliverTransaction(core::Thread<L>& self,
                              OwnedTransaction<L> transaction, Sink& sink) {
   core::Proc<L>& proc = *self.proc;
   proc.context->At(Point::kDelivering, proc.options.pid, self.tid);
+  if (!InstallFiles(proc, *transaction)) {
+    return RejectFiles(self, std::move(transaction), sink);
+  }
   core::Buffer<L>& buffer = *transaction->buffer;
   const bool is_reply = transaction->kind == core::TransactionKind::kReply;
-  TransactionData data = {};
+  TransactionDataSecctx with_label = {};
+  with_label.secctx = transaction->label_address;
+  TransactionData& data = with_label.data;
   if (buffer.target_node) {
     data.target.ptr = buffer.target_node->ptr;
     data.cookie = buffer.target_node->cookie;
@@ -334,8 +430,18 @@ Delivered DeliverTransaction(core::Thread<L>& self,
   data.offsets_size = buffer.layout.offsets_size;
   data.buffer = buffer.address();
   data.offsets = buffer.address() + buffer.layout.offsets_at();
-  if (!sink.Put(is_reply ? Br::BR_REPLY : Br::BR_TRANSACTION, &data,
-                sizeof(data))) {
+  if (data.offsets_size == 0 &&
+      proc.context->options.quirks.no_offsets_address_without_objects) {
+    data.offsets = 0;
+  }
+  InheritPriority(self, *transaction);
+  const bool written =
+      transaction->label_address != 0
+          ? Put(self, sink, Br::BR_TRANSACTION_SEC_CTX, &with_label,
+                sizeof(with_label))
+          : Put(self, sink, is_reply ? Br::BR_REPLY : Br::BR_TRANSACTION, &data,
+                sizeof(data));
+  if (!written) {
     DropTransaction<L>(std::move(transaction), Br::BR_FAILED_REPLY,
                        Dropped::kThreadDies);
     return Delivered::kFault;
@@ -364,7 +470,8 @@ Delivered DeliverTransaction(core::Thread<L>& self,
 
 // Work of one of the owner's nodes.
 template <LockingPolicy L, class Sink>
-Delivered DeliverNodeWork(core::Node<L>& node, Sink& sink) {
+Delivered DeliverNodeWork(core::Thread<L>& self, core::Node<L>& node,
+                          Sink& sink) {
   const PtrCookie which{node.ptr, node.cookie};
   const NodeNews news = ReadNodeWork(node);
   const std::pair<bool, Br> commands[] = {{news.incref, Br::BR_INCREFS},
@@ -372,7 +479,7 @@ Delivered DeliverNodeWork(core::Node<L>& node, Sink& sink) {
                                           {news.release, Br::BR_RELEASE},
                                           {news.decref, Br::BR_DECREFS}};
   for (const auto& [due, command] : commands) {
-    if (due && !sink.Put(command, &which, sizeof(which))) {
+    if (due && !Put(self, sink, command, &which, sizeof(which))) {
       return Delivered::kFault;
     }
   }
@@ -386,8 +493,11 @@ struct TakenWork {
   OwnedTransaction<L> transaction;
   std::unique_ptr<core::Completion> completion;
   std::unique_ptr<core::Death<L>> cleared;  // Confirmed and over.
+  std::unique_ptr<core::Freeze<L>> cleared_freeze;
   core::Pin<core::Node<L>> node;
   bool is_death = false;
+  bool is_freeze = false;
+  bool is_frozen = false;
   std::uint64_t cookie = 0;
   Br error = Br::BR_OK;
 };
@@ -401,6 +511,8 @@ void TakeWork(core::Thread<L>& self, core::Work& work, TakenWork<L>& taken)
       taken.transaction.reset(static_cast<core::Transaction<L>*>(&work));
       break;
     case core::WorkType::kTransactionComplete:
+    case core::WorkType::kPendingFrozen:
+    case core::WorkType::kSpamSuspect:
       taken.completion.reset(static_cast<core::Completion*>(&work));
       break;
     case core::WorkType::kReturnError:
@@ -420,7 +532,33 @@ void TakeWork(core::Thread<L>& self, core::Work& work, TakenWork<L>& taken)
     case core::WorkType::kClearDeathNotification:
       taken.cleared.reset(static_cast<core::Death<L>*>(&work));
       break;
+    case core::WorkType::kFrozenBinder: {
+      auto& freeze = static_cast<core::Freeze<L>&>(work);
+      taken.is_freeze = true;
+      taken.is_frozen = freeze.told = freeze.is_frozen;
+      taken.cookie = freeze.cookie;
+      freeze.delivered = true;
+      self.proc->delivered_freezes.PushBack(work);
+      break;
+    }
+    case core::WorkType::kClearFreezeNotification:
+      taken.cleared_freeze.reset(static_cast<core::Freeze<L>*>(&work));
+      break;
   }
+}
+
+// How a completion is told. Spam only to who wants to know (RD-29).
+template <LockingPolicy L>
+[[nodiscard]] Br CompletionCode(const core::Proc<L>& proc,
+                                core::WorkType type) {
+  if (type == core::WorkType::kPendingFrozen) {
+    return Br::BR_TRANSACTION_PENDING_FROZEN;
+  }
+  if (type == core::WorkType::kSpamSuspect &&
+      proc.detects_spam.load(std::memory_order_relaxed)) {
+    return Br::BR_ONEWAY_SPAM_SUSPECT;
+  }
+  return Br::BR_TRANSACTION_COMPLETE;
 }
 
 template <LockingPolicy L, class Sink>
@@ -429,20 +567,29 @@ Delivered Deliver(core::Thread<L>& self, TakenWork<L> taken, Sink& sink) {
   if (taken.transaction != nullptr) {
     return DeliverTransaction(self, std::move(taken.transaction), sink);
   }
-  if (taken.node) return DeliverNodeWork(*taken.node, sink);
+  if (taken.node) return DeliverNodeWork(self, *taken.node, sink);
   bool written = false;
   if (taken.is_death) {
     proc.context->At(Point::kDeliveringDeath, proc.options.pid, self.tid);
-    written = sink.Put(Br::BR_DEAD_BINDER, &taken.cookie, sizeof(taken.cookie));
+    written = Put(self, sink, Br::BR_DEAD_BINDER, &taken.cookie,
+                  sizeof(taken.cookie));
     if (written) return Delivered::kEnds;
+  } else if (taken.is_freeze) {
+    const FrozenStateInfo info{taken.cookie, taken.is_frozen ? 1u : 0u, 0};
+    written = Put(self, sink, Br::BR_FROZEN_BINDER, &info, sizeof(info));
+    if (written) return Delivered::kEnds;
+  } else if (taken.cleared_freeze != nullptr) {
+    const std::uint64_t cookie = taken.cleared_freeze->cookie;
+    written = Put(self, sink, Br::BR_CLEAR_FREEZE_NOTIFICATION_DONE, &cookie,
+                  sizeof(cookie));
   } else if (taken.cleared != nullptr) {
     const std::uint64_t cookie = taken.cleared->cookie;
-    written =
-        sink.Put(Br::BR_CLEAR_DEATH_NOTIFICATION_DONE, &cookie, sizeof(cookie));
+    written = Put(self, sink, Br::BR_CLEAR_DEATH_NOTIFICATION_DONE, &cookie,
+                  sizeof(cookie));
   } else if (taken.completion != nullptr) {
-    written = sink.Put(Br::BR_TRANSACTION_COMPLETE, nullptr, 0);
+    written = Put(self, sink, CompletionCode(proc, taken.completion->type));
   } else {
-    written = sink.Put(taken.error, nullptr, 0);
+    written = Put(self, sink, taken.error);
   }
   return written ? Delivered::kGoOn : Delivered::kFault;
 }
@@ -486,13 +633,15 @@ Errc Read(Call<L>& call, Sink& sink, bool nonblocking,
           sync::TimePoint deadline) {
   core::Thread<L>& self = call.thread();
   core::Proc<L>& proc = *self.proc;
+  const Quirks& quirks = proc.context->options.quirks;
   if (!sink.Begin()) return Errc::kFault;
   for (;;) {
     bool for_proc_work = false;
     bool has_work = false;
     {
       sync::MutexLock queues(self.proc->queues_mu);
-      for_proc_work = ServesProcWork(self);
+      for_proc_work = ServesProcWork(self) &&
+                      (self.is_looper() || !quirks.only_loopers_get_proc_work);
       has_work = HasWork(self, for_proc_work);
     }
     if (for_proc_work && !self.is_looper()) {
@@ -500,6 +649,11 @@ Errc Read(Call<L>& call, Sink& sink, bool nonblocking,
     }
     if (!has_work) {
       if (nonblocking) return Errc::kWouldBlock;
+      if (for_proc_work) {
+        if (Priorities* priorities = proc.context->options.priorities) {
+          priorities->Set(proc.options.pid, self.tid, proc.options.nice);
+        }
+      }
       self.looper.fetch_or(core::kLooperWaiting, std::memory_order_relaxed);
       const Errc error = WaitForWork(call.entry(), self, for_proc_work,
                                      call.stops(), deadline);
@@ -514,9 +668,9 @@ Errc Read(Call<L>& call, Sink& sink, bool nonblocking,
         !self.need_return.load(std::memory_order_relaxed)) {
       continue;
     }
-    if (sink.CanSpawn() && self.is_looper() && proc.counters.RequestThread() &&
-        !sink.PutSpawn()) {
-      return Errc::kFault;
+    if (sink.CanSpawn() && self.is_looper() && proc.counters.RequestThread()) {
+      if (!sink.PutSpawn()) return Errc::kFault;
+      self.commands.Count(Br::BR_SPAWN_LOOPER);
     }
     return Errc::kOk;
   }

@@ -25,6 +25,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -38,8 +39,10 @@
 #include "binderlite/core/thread.h"
 #include "binderlite/driver/call.h"
 #include "binderlite/driver/dispatch.h"
+#include "binderlite/driver/freeze.h"
 #include "binderlite/driver/ioctl.h"
 #include "binderlite/driver/release.h"
+#include "binderlite/driver/transact.h"
 #include "binderlite/sync/locking.h"
 #include "binderlite/sync/mutex_lock.h"
 #include "binderlite/sync/stop.h"
@@ -153,6 +156,40 @@ class BasicThread {
     });
   }
 
+  // BINDER_GET_NODE_INFO_FOR_REF: the counts of the node behind info.handle;
+  // all else must be zero. For the context manager only: kNotPermitted.
+  Errc GetNodeInfoForRef(NodeInfoForRef& info) {
+    return Simple([&info](core::Thread<L>& self) {
+      return driver::GetNodeInfoForRef(self, info);
+    });
+  }
+
+  // BINDER_FREEZE: no new calls to the Procs of info.pid, once the ones in
+  // progress are over or info.timeout_ms milliseconds have passed. kWouldBlock:
+  // they are not over. kInvalid: nobody has this pid. kInterrupted, kKilled:
+  // while waiting. In the end the Proc is frozen only if it answers kOk.
+  Errc Freeze(const FreezeInfo& info, std::stop_token stop = {}) {
+    Call call(*this, std::move(stop));
+    if (const Errc error = call.Begin(); error != Errc::kOk) return error;
+    return driver::Freeze(call, info);
+  }
+
+  // BINDER_GET_FROZEN_INFO of info.pid. kInvalid: nobody has it.
+  Errc GetFrozenInfo(FrozenStatusInfo& info) {
+    return Simple([&info](core::Thread<L>& self) {
+      return driver::GetFrozenInfo(*self.proc->context, info);
+    });
+  }
+
+  // BINDER_ENABLE_ONEWAY_SPAM_DETECTION: whether this Proc reads
+  // BR_ONEWAY_SPAM_SUSPECT when its one-ways use up their target's memory.
+  Errc EnableOnewaySpamDetection(bool enable) {
+    return Simple([enable](core::Thread<L>& self) {
+      self.proc->detects_spam.store(enable, std::memory_order_relaxed);
+      return Errc::kOk;
+    });
+  }
+
   // --- Operations without byte streams --------------------------------------
   //
   // The same as the commands they are named after, for layers above that have
@@ -160,9 +197,14 @@ class BasicThread {
   // it is the next thing that NextWork returns, and until it has been read no
   // further Transact or Reply does anything but answer kBusy.
 
-  // BC_TRANSACTION and BC_REPLY.
-  Errc Transact(const TransactionData& data) { return SendOne(data, false); }
-  Errc Reply(const TransactionData& data) { return SendOne(data, true); }
+  // BC_TRANSACTION and BC_REPLY; with `buffers_size`, the bytes to set aside
+  // for BufferObjects, BC_TRANSACTION_SG and BC_REPLY_SG.
+  Errc Transact(const TransactionData& data, std::uint64_t buffers_size = 0) {
+    return SendOne({.data = data, .buffers_size = buffers_size}, false);
+  }
+  Errc Reply(const TransactionData& data, std::uint64_t buffers_size = 0) {
+    return SendOne({.data = data, .buffers_size = buffers_size}, true);
+  }
 
   // The next return command; waits for it like WriteRead. BR_NOOP: a flush, or
   // the first read of a new thread. BR_SPAWN_LOOPER comes after the command
@@ -200,7 +242,7 @@ class BasicThread {
 
   // BC_FREE_BUFFER.
   Errc FreeBuffer(std::uint64_t address) {
-    return Simple([address](core::Thread<L>& self) {
+    return Counted(Bc::BC_FREE_BUFFER, [address](core::Thread<L>& self) {
       driver::FreeBuffer(self, address);
       return Errc::kOk;
     });
@@ -231,21 +273,43 @@ class BasicThread {
   // BC_REQUEST_DEATH_NOTIFICATION, BC_CLEAR_DEATH_NOTIFICATION and
   // BC_DEAD_BINDER_DONE.
   Errc RequestDeathNotification(std::uint32_t handle, std::uint64_t cookie) {
-    return Simple([=](core::Thread<L>& self) {
-      driver::RequestDeath(self, handle, cookie);
-      return Errc::kOk;
-    });
+    return Counted(Bc::BC_REQUEST_DEATH_NOTIFICATION,
+                   [=](core::Thread<L>& self) {
+                     driver::RequestDeath(self, handle, cookie);
+                     return Errc::kOk;
+                   });
   }
   Errc ClearDeathNotification(std::uint32_t handle, std::uint64_t cookie) {
-    return Simple([=](core::Thread<L>& self) {
+    return Counted(Bc::BC_CLEAR_DEATH_NOTIFICATION, [=](core::Thread<L>& self) {
       driver::ClearDeath(self, handle, cookie);
       return Errc::kOk;
     });
   }
   Errc DeadBinderDone(std::uint64_t cookie) {
-    return Simple([=](core::Thread<L>& self) {
+    return Counted(Bc::BC_DEAD_BINDER_DONE, [=](core::Thread<L>& self) {
       driver::AcknowledgeDeath(self, cookie);
       return Errc::kOk;
+    });
+  }
+
+  // BC_REQUEST_FREEZE_NOTIFICATION, BC_CLEAR_FREEZE_NOTIFICATION and
+  // BC_FREEZE_NOTIFICATION_DONE. Unlike for deaths, a wrong handle or cookie is
+  // kInvalid.
+  Errc RequestFreezeNotification(std::uint32_t handle, std::uint64_t cookie) {
+    return Counted(
+        Bc::BC_REQUEST_FREEZE_NOTIFICATION, [=](core::Thread<L>& self) {
+          return driver::RequestFreezeNotification(self, handle, cookie);
+        });
+  }
+  Errc ClearFreezeNotification(std::uint32_t handle, std::uint64_t cookie) {
+    return Counted(
+        Bc::BC_CLEAR_FREEZE_NOTIFICATION, [=](core::Thread<L>& self) {
+          return driver::ClearFreezeNotification(self, handle, cookie);
+        });
+  }
+  Errc FreezeNotificationDone(std::uint64_t cookie) {
+    return Counted(Bc::BC_FREEZE_NOTIFICATION_DONE, [=](core::Thread<L>& self) {
+      return driver::AcknowledgeFreeze(self, cookie);
     });
   }
 
@@ -284,30 +348,45 @@ class BasicThread {
     return operation(call.thread());
   }
 
-  Errc SendOne(const TransactionData& data, bool is_reply) {
+  // The same for a command.
+  template <class F>
+  Errc Counted(Bc command, F operation) {
     return Simple([&](core::Thread<L>& self) {
-      return driver::SendIfReady(self, data, is_reply);
+      self.commands.Count(command);
+      return operation(self);
+    });
+  }
+
+  Errc SendOne(const driver::SendRequest& request, bool is_reply) {
+    return Simple([&](core::Thread<L>& self) {
+      return driver::SendIfReady(self, request, is_reply);
     });
   }
   Errc CountUp(std::uint32_t handle, driver::Strength strength) {
-    return Simple([=](core::Thread<L>& self) {
-      return driver::Acquire(self, handle, strength);
-    });
+    return Counted(
+        strength == driver::Strength::kStrong ? Bc::BC_ACQUIRE : Bc::BC_INCREFS,
+        [=](core::Thread<L>& self) {
+          return driver::Acquire(self, handle, strength);
+        });
   }
   Errc CountDown(std::uint32_t handle, driver::Strength strength) {
-    return Simple([=](core::Thread<L>& self) {
-      driver::Release(self, handle, strength);
-      return Errc::kOk;
-    });
+    return Counted(
+        strength == driver::Strength::kStrong ? Bc::BC_RELEASE : Bc::BC_DECREFS,
+        [=](core::Thread<L>& self) {
+          driver::Release(self, handle, strength);
+          return Errc::kOk;
+        });
   }
   Errc Acknowledge(const PtrCookie& node, driver::Strength strength) {
-    return Simple([=](core::Thread<L>& self) {
-      driver::AcknowledgeNode(self, node, strength);
-      return Errc::kOk;
-    });
+    return Counted(strength == driver::Strength::kStrong ? Bc::BC_ACQUIRE_DONE
+                                                         : Bc::BC_INCREFS_DONE,
+                   [=](core::Thread<L>& self) {
+                     driver::AcknowledgeNode(self, node, strength);
+                     return Errc::kOk;
+                   });
   }
   Errc Looper(Bc how) {
-    return Simple([how](core::Thread<L>& self) {
+    return Counted(how, [how](core::Thread<L>& self) {
       driver::BecomeLooper(self, how);
       return Errc::kOk;
     });
@@ -351,6 +430,31 @@ class BasicThread {
         if (!memory.Get(info, argument)) return Errc::kFault;
         info = driver::NodeAfter(*self.proc, info.ptr);
         return memory.Put(argument, info) ? Errc::kOk : Errc::kFault;
+      }
+      case binderlite::Ioctl::kGetNodeInfoForRef: {
+        NodeInfoForRef info = {};
+        if (!memory.Get(info, argument)) return Errc::kFault;
+        const Errc error = driver::GetNodeInfoForRef(self, info);
+        if (error != Errc::kOk) return error;
+        return memory.Put(argument, info) ? Errc::kOk : Errc::kFault;
+      }
+      case binderlite::Ioctl::kFreeze: {
+        FreezeInfo info = {};
+        if (!memory.Get(info, argument)) return Errc::kFault;
+        return driver::Freeze(call, info);
+      }
+      case binderlite::Ioctl::kGetFrozenInfo: {
+        FrozenStatusInfo info = {};
+        if (!memory.Get(info, argument)) return Errc::kFault;
+        const Errc error = driver::GetFrozenInfo(*proc_->context, info);
+        if (error != Errc::kOk) return error;
+        return memory.Put(argument, info) ? Errc::kOk : Errc::kFault;
+      }
+      case binderlite::Ioctl::kEnableOnewaySpamDetection: {
+        std::uint32_t enable = 0;
+        if (!memory.Get(enable, argument)) return Errc::kFault;
+        self.proc->detects_spam.store(enable != 0, std::memory_order_relaxed);
+        return Errc::kOk;
       }
       case binderlite::Ioctl::kGetExtendedError: {
         const ExtendedError error = driver::TakeExtendedError(self);
@@ -481,9 +585,11 @@ template <LockingPolicy L = FineGrained<>>
 class BasicContext {
  public:
   explicit BasicContext(ContextOptions options = {})
-      : context_(new core::Context<L>(std::move(options))),
-        worker_(std::in_place, context_->options.name + "-reaper",
-                [context = context_] { driver::RunReaper(*context); }) {}
+      : BasicContext(std::move(options), nullptr) {}
+  // One more device of the same machine as `sibling`: a pid means the same in
+  // both, to BINDER_FREEZE.
+  BasicContext(ContextOptions options, const BasicContext& sibling)
+      : BasicContext(std::move(options), sibling.context_->registry) {}
   BasicContext(const BasicContext&) = delete;
   BasicContext& operator=(const BasicContext&) = delete;
 
@@ -516,6 +622,10 @@ class BasicContext {
       sync::MutexLock lock(context.mu);
       context.procs.push_back(proc);
     }
+    {
+      sync::MutexLock lock(context.registry->mu);
+      context.registry->procs.push_back(proc);
+    }
     return BasicProc<L>(std::move(proc));
   }
 
@@ -523,6 +633,12 @@ class BasicContext {
   [[nodiscard]] core::Context<L>& state() { return *context_; }
 
  private:
+  BasicContext(ContextOptions options,
+               std::shared_ptr<core::ProcRegistry<L>> registry)
+      : context_(new core::Context<L>(std::move(options), std::move(registry))),
+        worker_(std::in_place, context_->options.name + "-reaper",
+                [context = context_] { driver::RunReaper(*context); }) {}
+
   // A pid that no open Proc has.
   static std::int32_t FreshPid(core::Context<L>& context)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(context.mu) {

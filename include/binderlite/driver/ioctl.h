@@ -14,6 +14,8 @@
 #include "absl/base/thread_annotations.h"
 #include "binderlite/core/context.h"
 #include "binderlite/core/node.h"
+#include "binderlite/core/pin.h"
+#include "binderlite/core/policy.h"
 #include "binderlite/core/proc.h"
 #include "binderlite/core/thread.h"
 #include "binderlite/driver/refcount.h"
@@ -43,6 +45,10 @@ template <LockingPolicy L>
 Errc SetContextManager(core::Thread<L>& self, const FlatObject& object) {
   core::Proc<L>& proc = *self.proc;
   core::Context<L>& context = *proc.context;
+  if (SecurityPolicy* policy = context.options.policy;
+      policy != nullptr && !policy->MaySetContextMgr(proc.credentials())) {
+    return Errc::kNotPermitted;
+  }
   {
     // Found out before a node is made; decided below.
     sync::MutexLock lock(context.mu);
@@ -133,6 +139,43 @@ template <LockingPolicy L>
           .cookie = node.cookie,
           .has_strong_ref = node.has_strong ? 1u : 0u,
           .has_weak_ref = node.has_weak ? 1u : 0u};
+}
+
+// GET_NODE_INFO_FOR_REF: the counts of the node behind a handle of the context
+// manager. kInvalid: something but the handle is set, or it is no strong
+// handle; kNotPermitted: the caller is not the manager (IO-19 to IO-22).
+template <LockingPolicy L>
+Errc GetNodeInfoForRef(core::Thread<L>& self, NodeInfoForRef& info) {
+  core::Proc<L>& proc = *self.proc;
+  core::Context<L>& context = *proc.context;
+  if (info.strong_count != 0 || info.weak_count != 0 || info.reserved1 != 0 ||
+      info.reserved2 != 0 || info.reserved3 != 0) {
+    return Errc::kInvalid;
+  }
+  core::Pin<core::Node<L>> manager;
+  {
+    sync::MutexLock lock(context.mu);
+    manager = context.manager;
+  }
+  bool is_manager = false;
+  if (manager) {
+    core::Node<L>& node = *manager;
+    sync::MutexLock lock(node.mu);
+    is_manager = node.owner == &proc;
+  }
+  if (!is_manager) return Errc::kNotPermitted;
+  const core::Pin<core::Node<L>> pin =
+      NodeOfHandle(proc, info.handle, Strength::kStrong);
+  if (!pin) {
+    return context.options.quirks.rust_error_numbers ? Errc::kNoEntry
+                                                     : Errc::kInvalid;
+  }
+  core::Node<L>& node = *pin;
+  sync::MutexLock lock(node.mu);
+  info.strong_count =
+      static_cast<std::uint32_t>(node.local_strong + node.internal_strong);
+  info.weak_count = static_cast<std::uint32_t>(node.local_weak);
+  return Errc::kOk;
 }
 
 }  // namespace binderlite::driver

@@ -22,6 +22,7 @@
 #include "binderlite/config.h"
 #include "binderlite/core/context.h"
 #include "binderlite/core/death.h"
+#include "binderlite/core/freeze.h"
 #include "binderlite/core/node.h"
 #include "binderlite/core/pin.h"
 #include "binderlite/core/proc.h"
@@ -42,6 +43,7 @@ struct Garbage {
   core::Pin<core::Node<L>> node;
   std::unique_ptr<core::Ref<L>> ref;
   std::unique_ptr<core::Death<L>> death;
+  std::unique_ptr<core::Freeze<L>> freeze;
   Wakeup<L> wakeup;
 };
 
@@ -212,8 +214,8 @@ template <LockingPolicy L>
 
 // --- Handles ---------------------------------------------------------------
 
-// Destroys a Ref without counts: the handle is free, its death registration
-// vanishes in whatever state it is (RF-21, DN-13). `ref` is in proc's table.
+// Destroys a Ref without counts: the handle is free, its registrations vanish
+// in whatever state they are (RF-21, DN-13, FN-12). `ref` is in proc's table.
 template <LockingPolicy L>
 void RemoveRef(core::Proc<L>& proc, core::Ref<L>& ref, bool had_strong,
                Garbage<L>& garbage) ABSL_EXCLUSIVE_LOCKS_REQUIRED(proc.refs_mu)
@@ -239,6 +241,13 @@ void RemoveRef(core::Proc<L>& proc, core::Ref<L>& ref, bool had_strong,
       ref.death->Unlink();
     }
     garbage.death = std::move(ref.death);
+  }
+  if (ref.freeze != nullptr) {
+    {
+      sync::MutexLock queues(proc.queues_mu);
+      ref.freeze->Unlink();
+    }
+    garbage.freeze = std::move(ref.freeze);
   }
   garbage.ref = proc.refs.Extract(ref.handle);
 }
@@ -414,6 +423,10 @@ void AcknowledgeNode(core::Thread<L>& self, const PtrCookie& which,
         strength == Strength::kStrong ? node.pending_strong : node.pending_weak;
     was_pending = std::exchange(pending, false);
     if (was_pending) DecNode(node, strength, /*internal=*/false, garbage);
+    if (was_pending && !node.pending_strong && !node.pending_weak &&
+        context.options.quirks.releases_wait_for_all_acknowledgements) {
+      SettleNode(node, garbage);  // What was withheld is due now.
+    }
   }
   if (!was_pending) {
     context.Complain(UserError::kNothingPending, pid, self.tid);
@@ -449,15 +462,18 @@ template <LockingPolicy L>
     ++node.local_strong;
     news.acquire = true;
   }
-  if (!strong && node.has_strong) {
+  const bool withheld = (node.pending_strong || node.pending_weak) &&
+                        node.owner->context->options.quirks
+                            .releases_wait_for_all_acknowledgements;
+  if (!strong && node.has_strong && !withheld) {
     node.has_strong = false;
     news.release = true;
   }
-  if (!weak && node.has_weak) {
+  if (!weak && node.has_weak && !withheld) {
     node.has_weak = false;
     news.decref = true;
   }
-  if (!weak) SettleNode(node, garbage);
+  if (!weak && !withheld) SettleNode(node, garbage);
   return news;
 }
 

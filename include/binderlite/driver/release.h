@@ -29,9 +29,11 @@
 
 #include "binderlite/core/context.h"
 #include "binderlite/core/death.h"
+#include "binderlite/core/freeze.h"
 #include "binderlite/core/node.h"
 #include "binderlite/core/pin.h"
 #include "binderlite/core/proc.h"
+#include "binderlite/core/stats.h"
 #include "binderlite/core/task.h"
 #include "binderlite/core/thread.h"
 #include "binderlite/core/transaction.h"
@@ -57,10 +59,17 @@ void DrainTodo(core::WorkList& todo, core::WorkList& mine) {
       case core::WorkType::kReturnError:
       case core::WorkType::kDeadBinder:
         break;
+      case core::WorkType::kFrozenBinder:
+        // Its Ref's, unless it has been cleared.
+        if (static_cast<core::Freeze<L>*>(work)->cleared) mine.PushBack(*work);
+        break;
       case core::WorkType::kTransaction:
       case core::WorkType::kTransactionComplete:
+      case core::WorkType::kPendingFrozen:
+      case core::WorkType::kSpamSuspect:
       case core::WorkType::kDeadBinderAndClear:
       case core::WorkType::kClearDeathNotification:
+      case core::WorkType::kClearFreezeNotification:
         mine.PushBack(*work);
         break;
     }
@@ -78,7 +87,13 @@ void DropWork(core::WorkList& work_list, Dropped why) {
             Br::BR_DEAD_REPLY, why);
         break;
       case core::WorkType::kTransactionComplete:
+      case core::WorkType::kPendingFrozen:
+      case core::WorkType::kSpamSuspect:
         delete static_cast<core::Completion*>(work);
+        break;
+      case core::WorkType::kFrozenBinder:
+      case core::WorkType::kClearFreezeNotification:
+        delete static_cast<core::Freeze<L>*>(work);
         break;
       default:
         delete static_cast<core::Death<L>*>(work);
@@ -127,6 +142,7 @@ void ReleaseThread(const core::Pin<core::Thread<L>>& pin, Dropped why) {
     thread.return_error.command = Br::BR_OK;
     thread.reply_error.command = Br::BR_OK;
     thread.proc->threads.erase(thread.tid);
+    thread.proc->retired_commands.Add(thread.commands.totals());
     self.Set(&thread);  // Should it be waiting, it has no reason to any more.
     bool owes_look = false;
     {
@@ -235,6 +251,7 @@ bool ReleaseProc(const core::Pin<core::Proc<L>>& pin,
   {
     sync::MutexLock queues(proc.queues_mu);
     proc.is_dead = true;
+    proc.is_frozen.store(false, std::memory_order_relaxed);
   }
   ReleaseManager(proc);  // Not before: SetContextManager may be in progress.
   while (const core::Pin<core::Thread<L>> thread = FirstThread(proc)) {
@@ -258,6 +275,7 @@ bool ReleaseProc(const core::Pin<core::Proc<L>>& pin,
     sync::MutexLock queues(proc.queues_mu);
     DrainTodo<L>(proc.todo, mine);
     DrainTodo<L>(proc.delivered_deaths, mine);
+    DrainTodo<L>(proc.delivered_freezes, mine);
   }
   DropWork<L>(mine, Dropped::kProcDies);
   proc.arena.Retire();
@@ -268,8 +286,18 @@ bool ReleaseProc(const core::Pin<core::Proc<L>>& pin,
     tasks.swap(proc.tasks);
   }
   {
+    sync::MutexLock lock(context.registry->mu);
+    std::erase(context.registry->procs, pin);  // Still pinned.
+  }
+  core::CommandTotals commands;
+  {
+    sync::MutexLock queues(proc.queues_mu);
+    commands = proc.retired_commands;
+  }
+  {
     sync::MutexLock lock(context.mu);
-    std::erase(context.procs, pin);  // Still pinned.
+    std::erase(context.procs, pin);
+    context.retired_commands.Add(commands);
   }
   proc.released.store(true, std::memory_order_release);
   return true;

@@ -12,9 +12,13 @@
 #ifndef BINDERLITE_DRIVER_TRANSACT_H_
 #define BINDERLITE_DRIVER_TRANSACT_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "binderlite/config.h"
@@ -23,9 +27,14 @@
 #include "binderlite/core/context.h"
 #include "binderlite/core/node.h"
 #include "binderlite/core/pin.h"
+#include "binderlite/core/policy.h"
+#include "binderlite/core/priority.h"
 #include "binderlite/core/proc.h"
+#include "binderlite/core/quirks.h"
+#include "binderlite/core/task.h"
 #include "binderlite/core/thread.h"
 #include "binderlite/core/transaction.h"
+#include "binderlite/driver/payload.h"
 #include "binderlite/driver/refcount.h"
 #include "binderlite/driver/route.h"
 #include "binderlite/driver/translate.h"
@@ -43,10 +52,22 @@ using OwnedTransaction = std::unique_ptr<core::Transaction<L>>;
 
 // --- The end of transactions and buffers -----------------------------------
 
-// The transaction is over.
+// The transaction is over. Who waits for the last one of its Proc, to freeze
+// it, is woken (driver/freeze.h).
 template <LockingPolicy L>
 void FreeTransaction(OwnedTransaction<L> transaction) {
-  transaction->to_proc->outstanding.fetch_sub(1, std::memory_order_relaxed);
+  core::Proc<L>& proc = *transaction->to_proc;
+  // Either this sees the freezer, or the freezer sees this.
+  if (proc.outstanding.fetch_sub(1, std::memory_order_seq_cst) != 1 ||
+      proc.freezers.load(std::memory_order_seq_cst) == 0) {
+    return;
+  }
+  std::vector<core::Pin<core::Task<L>>> freezing;
+  {
+    sync::MutexLock lock(proc.tasks_mu);
+    freezing = proc.freezing_tasks;
+  }
+  for (const core::Pin<core::Task<L>>& task : freezing) task->parker.Wake();
 }
 
 // The next one-way of a node that has one in its owner's hands (AS-03).
@@ -76,7 +97,8 @@ void FreeBuffer(core::Proc<L>& owner, core::Buffer<L>& buffer) {
 }
 
 // Handles BC_FREE_BUFFER. An address that is not that of a delivered buffer is
-// ignored (AL-16, AL-17).
+// ignored (AL-16, AL-17). Descriptors that came in arrays are closed, and the
+// thread's next read does not block (OB-22).
 template <LockingPolicy L>
 void FreeBuffer(core::Thread<L>& self, std::uint64_t address) {
   core::Proc<L>& proc = *self.proc;
@@ -84,6 +106,10 @@ void FreeBuffer(core::Thread<L>& self, std::uint64_t address) {
   if (buffer == nullptr) {
     proc.context->Complain(UserError::kBadBuffer, proc.options.pid, self.tid);
     return;
+  }
+  for (const int fd : buffer->array_files) {
+    proc.files().Close(fd);
+    self.need_return.store(true, std::memory_order_relaxed);
   }
   FreeBuffer(proc, *buffer);
 }
@@ -161,34 +187,85 @@ void DropTransaction(OwnedTransaction<L> transaction, Br code, Dropped why) {
 
 // --- Sending ---------------------------------------------------------------
 
-// Allocates and fills the payload. On failure nothing is left in the
-// receiver; `target`, a local strong count on the target node, is given back.
+// What a BC_TRANSACTION or BC_REPLY asks for.
+struct SendRequest {
+  const TransactionData& data;
+  std::uint64_t buffers_size = 0;  // Of the _SG variants.
+};
+
+// The label of the sender, NUL-terminated, rounded up to eight bytes.
 template <LockingPolicy L>
-Outcome BuildBuffer(core::Thread<L>& self, core::Proc<L>& receiver,
-                    core::Pin<core::Node<L>> target,
-                    const TransactionData& data, std::uint64_t buffers_size,
-                    bool is_async, core::Buffer<L>*& result) {
-  const typename core::Buffer<L>::Layout layout{
-      .data_size = static_cast<std::size_t>(data.data_size),
-      .offsets_size = static_cast<std::size_t>(data.offsets_size),
-      .extra_size = static_cast<std::size_t>(buffers_size)};
-  const typename core::Arena<L>::Allocation allocation =
-      receiver.arena.Allocate(layout, is_async);
-  if (allocation.error != Errc::kOk) {
-    if (target) {
-      Garbage<L> garbage;
-      core::Node<L>& node = *target;
-      sync::MutexLock lock(node.mu);
-      DecNode(node, Strength::kStrong, /*internal=*/false, garbage);
-    }
-    return allocation.error == Errc::kNoProcess
-               ? Outcome::Dead(allocation.error)
-               : Outcome::Failed(allocation.error);
+Errc LabelOf(const core::Proc<L>& sender, std::string& label) {
+  SecurityPolicy* const policy = sender.context->options.policy;
+  if (policy == nullptr) {
+    label = sender.options.label;
+  } else if (const Errc error = policy->GetLabel(sender.credentials(), label);
+             error != Errc::kOk) {
+    return error;
   }
+  label.resize((label.size() + 8) & ~std::size_t{7});
+  return Errc::kOk;
+}
+
+// Gives back the local strong count that came with a target node.
+template <LockingPolicy L>
+void DropTarget(core::Node<L>& node) {
+  Garbage<L> garbage;
+  sync::MutexLock lock(node.mu);
+  DecNode(node, Strength::kStrong, /*internal=*/false, garbage);
+}
+
+// Allocates and fills the payload of `transaction`. `target` is its node, with
+// a local strong count; empty for a reply. On failure nothing is left in the
+// receiver, and the count is given back. `spam_suspect`: AL-22.
+template <LockingPolicy L>
+Outcome BuildBuffer(core::Thread<L>& self, core::Transaction<L>& transaction,
+                    core::Pin<core::Node<L>> target, const SendRequest& request,
+                    bool accepts_files, bool& spam_suspect) {
+  core::Proc<L>& receiver = *transaction.to_proc;
+  typename core::Buffer<L>::Layout layout{
+      .data_size = static_cast<std::size_t>(request.data.data_size),
+      .offsets_size = static_cast<std::size_t>(request.data.offsets_size),
+      .extra_size = static_cast<std::size_t>(request.buffers_size)};
+  std::string label;
+  Errc error = Errc::kOk;
+  if (target && target->wants_security_context) {
+    // Behind everything else, where no PTR object can reach it (SC-02, SC-03).
+    error = LabelOf(*self.proc, label);
+    const std::size_t room = (layout.extra_size + 7) & ~std::size_t{7};
+    if (error == Errc::kOk &&
+        (room < layout.extra_size || room + label.size() < room)) {
+      error = Errc::kInvalid;
+    }
+    layout.extra_size = room + label.size();
+  }
+  typename core::Arena<L>::Allocation allocation;
+  if (error == Errc::kOk) {
+    allocation = receiver.arena.Allocate(
+        layout, transaction.kind == core::TransactionKind::kOneWay,
+        transaction.sender_pid);
+    error = allocation.error;
+  }
+  if (error != Errc::kOk) {
+    if (target) DropTarget(*target);
+    return error == Errc::kNoProcess ? Outcome::Dead(error)
+                                     : Outcome::Failed(error);
+  }
+  spam_suspect = allocation.spam_suspect;
   core::Buffer<L>& buffer = *allocation.buffer;
   buffer.target_node = std::move(target);
-  const Errc error =
-      CopyPayload(Translation<L>{self, receiver, buffer}, data, buffers_size);
+  buffer.clear_on_free = (request.data.flags & kTfClearBuf) != 0;
+  if (!label.empty()) {
+    const std::size_t at = layout.extra_at() + layout.extra_size - label.size();
+    std::memcpy(buffer.data + at, label.data(), label.size());
+    transaction.label_address = buffer.address() + at;
+  }
+  error = CopyPayload(Translation<L>{.sender = self,
+                                     .receiver = receiver,
+                                     .buffer = buffer,
+                                     .files = transaction.files,
+                                     .accepts_files = accepts_files},
+                      request.data, request.buffers_size);
   if (error != Errc::kOk) {
     ReleaseBufferContents(receiver, buffer);
     receiver.arena.Free(buffer);
@@ -196,7 +273,7 @@ Outcome BuildBuffer(core::Thread<L>& self, core::Proc<L>& receiver,
     return error == Errc::kNoProcess ? Outcome::Dead(Errc::kOk)
                                      : Outcome::Failed(error);
   }
-  result = &buffer;
+  transaction.buffer = &buffer;
   return {};
 }
 
@@ -215,30 +292,51 @@ Outcome ResolveTarget(core::Thread<L>& self, std::uint32_t handle,
                       Target<L>& target) {
   core::Proc<L>& proc = *self.proc;
   core::Pin<core::Node<L>> pin;
+  core::Context<L>& context = *proc.context;
   if (handle == 0) {
-    core::Context<L>& context = *proc.context;
     sync::MutexLock lock(context.mu);
     pin = context.manager;
     if (!pin) return Outcome::Dead(Errc::kInvalid);
   } else {
     pin = NodeOfHandle(proc, handle, Strength::kStrong);
-    if (!pin) return Outcome::Failed(Errc::kInvalid);
+    if (!pin) {
+      return Outcome::Failed(context.options.quirks.rust_error_numbers
+                                 ? Errc::kNoEntry
+                                 : Errc::kInvalid);
+    }
   }
-  core::Node<L>& node = *pin;
-  sync::MutexLock lock(node.mu);
-  core::Proc<L>* const owner = node.owner;
-  if (owner == nullptr) return Outcome::Dead(Errc::kInvalid);
-  if (node.erased) return Outcome::Failed(Errc::kInvalid);
-  if (owner == &proc ||
-      (handle == 0 && owner->options.pid == proc.options.pid)) {
-    return Outcome::Failed(Errc::kInvalid);
+  {
+    core::Node<L>& node = *pin;
+    sync::MutexLock lock(node.mu);
+    core::Proc<L>* const owner = node.owner;
+    if (owner == nullptr) return Outcome::Dead(Errc::kInvalid);
+    if (node.erased) return Outcome::Failed(Errc::kInvalid);
+    if (owner == &proc ||
+        (handle == 0 && owner->options.pid == proc.options.pid &&
+         !context.options.quirks.call_manager_of_same_pid)) {
+      return Outcome::Failed(Errc::kInvalid);
+    }
+    const Errc error =
+        IncNode<L>(node, Strength::kStrong, /*internal=*/false, nullptr);
+    if (error != Errc::kOk) return Outcome::Failed(error);
+    target.proc = core::Pin<core::Proc<L>>(owner);
   }
-  const Errc error =
-      IncNode<L>(node, Strength::kStrong, /*internal=*/false, nullptr);
-  if (error != Errc::kOk) return Outcome::Failed(error);
-  target.node = pin;
-  target.proc = core::Pin<core::Proc<L>>(owner);
+  SecurityPolicy* const policy = context.options.policy;
+  if (policy != nullptr &&
+      !policy->MayTransact(proc.credentials(), target.proc->credentials())) {
+    DropTarget(*pin);
+    return Outcome::Failed(Errc::kNotPermitted);
+  }
+  target.node = std::move(pin);
   return {};
+}
+
+// What a misuse of the stack answers (EE-07).
+template <LockingPolicy L>
+[[nodiscard]] Outcome StackMisused(const core::Thread<L>& self) {
+  return Outcome::Failed(self.proc->context->options.quirks.rust_error_numbers
+                             ? Errc::kInvalid
+                             : Errc::kProtocol);
 }
 
 // Whether the state of the thread allows the call (TX-10, TX-12), and, for a
@@ -248,11 +346,12 @@ template <LockingPolicy L>
 Outcome CheckStack(core::Thread<L>& self, Target<L>& target) {
   sync::MutexLock queues(self.proc->queues_mu);
   const core::Work* const first = self.todo.front();
-  if (first != nullptr && first->type == core::WorkType::kTransaction) {
-    return Outcome::Failed(Errc::kProtocol);
+  if (first != nullptr && first->type == core::WorkType::kTransaction &&
+      self.proc->context->options.quirks.refuse_call_with_unread_call) {
+    return StackMisused(self);
   }
   if (self.stack != nullptr && !self.stack->IsServedBy(self)) {
-    return Outcome::Failed(Errc::kProtocol);
+    return StackMisused(self);
   }
   for (core::Transaction<L>* t = self.stack; t != nullptr; t = t->from_parent) {
     target.thread = t->SenderIn(*target.proc);
@@ -261,19 +360,33 @@ Outcome CheckStack(core::Thread<L>& self, Target<L>& target) {
   return {};
 }
 
+// Whether something may be queued to `proc` now. A frozen one takes one-ways
+// only, and remembers what arrived (FZ-10, FZ-11).
+template <LockingPolicy L>
+Outcome Accepts(core::Proc<L>& proc, bool one_way)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(proc.queues_mu) {
+  if (proc.is_frozen.load(std::memory_order_relaxed)) {
+    (one_way ? proc.async_received : proc.sync_received) = true;
+    if (!one_way) return Outcome::Frozen();
+  }
+  return proc.is_dead ? Outcome::Dead(Errc::kOk) : Outcome();
+}
+
 // Queues a call at its target: on the thread it is steered to, on that of a
 // thread that waits, or on the Proc's list. The transaction stays the caller's
-// on failure.
+// on failure. `to_frozen`: the Proc is frozen.
 template <LockingPolicy L>
 Outcome QueueCall(core::Transaction<L>& transaction, const Target<L>& target,
-                  Wakeup<L>& wakeup) {
+                  Wakeup<L>& wakeup, bool& to_frozen) {
   core::Proc<L>& proc = *target.proc;
   core::Thread<L>* thread = target.thread.get();
   sync::MutexLock queues(proc.queues_mu);
   if (thread != nullptr) thread->proc->queues_mu.AssertHeld();
-  if (proc.is_dead || (thread != nullptr && thread->is_dead)) {
-    return Outcome::Dead(Errc::kOk);
-  }
+  to_frozen = proc.is_frozen.load(std::memory_order_relaxed);
+  const Outcome outcome =
+      Accepts(proc, transaction.kind == core::TransactionKind::kOneWay);
+  if (!outcome.ok()) return outcome;
+  if (thread != nullptr && thread->is_dead) return Outcome::Dead(Errc::kOk);
   proc.outstanding.fetch_add(1, std::memory_order_relaxed);
   if (thread == nullptr) {
     sync::MutexLock waiters(proc.waiters_mu);
@@ -289,22 +402,71 @@ Outcome QueueCall(core::Transaction<L>& transaction, const Target<L>& target,
   return {};
 }
 
-// Queues a one-way: like a call that is not steered if its node has none on
-// the way, behind the others at the node otherwise (AS-01, AS-02).
+// The one-way waiting at `node` that `update` replaces: the first one that is
+// the same but for its payload, if both are sent to be replaced (AS-12).
 template <LockingPolicy L>
-Outcome QueueOneWay(core::Transaction<L>& transaction,
-                    const Target<L>& target) {
-  Wakeup<L> wakeup;
-  core::Node<L>& node = *target.node;
-  sync::MutexLock lock(node.mu);
-  if (!node.has_async) {
-    const Outcome outcome = QueueCall(transaction, target, wakeup);
-    node.has_async = outcome.ok();
-    return outcome;
+[[nodiscard]] core::Transaction<L>* FindOutdated(
+    core::Node<L>& node, const core::Transaction<L>& update)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(node.mu) {
+  constexpr std::uint32_t kBoth = kTfOneWay | kTfUpdateTxn;
+  if ((update.flags & kBoth) != kBoth) return nullptr;
+  core::Transaction<L>* found = nullptr;
+  node.async_todo.ForEach([&](core::Work& work) {
+    auto& waiting = static_cast<core::Transaction<L>&>(work);
+    if (found == nullptr && waiting.code == update.code &&
+        waiting.flags == update.flags &&
+        waiting.sender_pid == update.sender_pid) {
+      found = &waiting;
+    }
+  });
+  return found;
+}
+
+// Undoes the building of a transaction that could not be queued, or that is
+// replaced while it waits.
+template <LockingPolicy L>
+void Unbuild(core::Transaction<L>& transaction) {
+  core::Buffer<L>& buffer = *std::exchange(transaction.buffer, nullptr);
+  ReleaseBufferContents(*transaction.to_proc, buffer);
+  transaction.to_proc->arena.Free(buffer);
+  transaction.files.clear();
+}
+
+// Queues a one-way: like a call that is not steered if its node has none on
+// the way, behind the others at the node otherwise (AS-01, AS-02). `to_frozen`:
+// it will have to wait for its Proc to be thawed.
+template <LockingPolicy L>
+Outcome QueueOneWay(core::Transaction<L>& transaction, const Target<L>& target,
+                    bool& to_frozen) {
+  OwnedTransaction<L> outdated;
+  {
+    Wakeup<L> wakeup;
+    core::Node<L>& node = *target.node;
+    core::Proc<L>& proc = *target.proc;
+    sync::MutexLock lock(node.mu);
+    if (!node.has_async) {
+      const Outcome outcome = QueueCall(transaction, target, wakeup, to_frozen);
+      node.has_async = outcome.ok();
+      return outcome;
+    }
+    if (node.owner == nullptr) return Outcome::Dead(Errc::kOk);
+    {
+      sync::MutexLock queues(proc.queues_mu);
+      to_frozen = proc.is_frozen.load(std::memory_order_relaxed);
+      const Outcome outcome = Accepts(proc, /*one_way=*/true);
+      if (!outcome.ok()) return outcome;
+    }
+    if (to_frozen) {
+      outdated.reset(FindOutdated(node, transaction));
+      if (outdated != nullptr) outdated->Unlink();
+    }
+    proc.outstanding.fetch_add(1, std::memory_order_relaxed);
+    node.async_todo.PushBack(transaction);
   }
-  if (node.owner == nullptr) return Outcome::Dead(Errc::kOk);
-  target.proc->outstanding.fetch_add(1, std::memory_order_relaxed);
-  node.async_todo.PushBack(transaction);
+  if (outdated != nullptr) {
+    Unbuild(*outdated);
+    FreeTransaction<L>(std::move(outdated));
+  }
   return {};
 }
 
@@ -335,8 +497,15 @@ class [[nodiscard]] PendingCompletion {
     if (self_.todo.empty()) self_.process_todo = false;
   }
 
-  // The transaction has been queued. The completion may have been read.
-  void Keep() { completion_ = nullptr; }
+  // The transaction has been queued; its sender is told as `type` says. Only
+  // the thread itself reads its list, and it is here.
+  void Keep(core::WorkType type = core::WorkType::kTransactionComplete) {
+    if (completion_ != nullptr && type != completion_->type) {
+      sync::MutexLock queues(self_.proc->queues_mu);
+      if (!self_.is_dead) completion_->type = type;
+    }
+    completion_ = nullptr;
+  }
 
  private:
   core::Thread<L>& self_;
@@ -355,22 +524,18 @@ OwnedTransaction<L> NewTransaction(core::Thread<L>& self,
   transaction->flags = data.flags;
   transaction->sender_pid = self.proc->options.pid;
   transaction->sender_euid = self.proc->options.euid;
+  if (Priorities* priorities = self.proc->context->options.priorities) {
+    transaction->priority = priorities->Get(self.proc->options.pid, self.tid);
+  }
   transaction->to_proc = core::Pin<core::Proc<L>>(&to);
   return transaction;
 }
 
-// Undoes the building of a transaction that could not be queued.
-template <LockingPolicy L>
-void Unbuild(core::Transaction<L>& transaction) {
-  core::Buffer<L>& buffer = *std::exchange(transaction.buffer, nullptr);
-  ReleaseBufferContents(*transaction.to_proc, buffer);
-  transaction.to_proc->arena.Free(buffer);
-}
-
 // BC_TRANSACTION.
 template <LockingPolicy L>
-Outcome SendCall(core::Thread<L>& self, const TransactionData& data,
-                 std::uint64_t buffers_size, std::uint32_t id) {
+Outcome SendCall(core::Thread<L>& self, const SendRequest& request,
+                 std::uint32_t id) {
+  const TransactionData& data = request.data;
   const bool one_way = (data.flags & kTfOneWay) != 0;
   Target<L> target;
   Outcome outcome = ResolveTarget(self, data.target.handle, target);
@@ -378,10 +543,7 @@ Outcome SendCall(core::Thread<L>& self, const TransactionData& data,
   if (!one_way) {
     outcome = CheckStack(self, target);
     if (!outcome.ok()) {
-      Garbage<L> garbage;
-      core::Node<L>& node = *target.node;
-      sync::MutexLock lock(node.mu);
-      DecNode(node, Strength::kStrong, /*internal=*/false, garbage);
+      DropTarget(*target.node);
       return outcome;
     }
   }
@@ -389,21 +551,33 @@ Outcome SendCall(core::Thread<L>& self, const TransactionData& data,
       self,
       one_way ? core::TransactionKind::kOneWay : core::TransactionKind::kCall,
       data, id, *target.proc);
-  outcome = BuildBuffer(self, *target.proc, target.node, data, buffers_size,
-                        one_way, transaction->buffer);
+  bool spam_suspect = false;
+  outcome = BuildBuffer(self, *transaction, target.node, request,
+                        target.node->accepts_fds, spam_suspect);
   if (!outcome.ok()) return outcome;
   core::Context<L>& context = *self.proc->context;
   context.At(Point::kSending, self.proc->options.pid, self.tid);
 
   if (one_way) {
     PendingCompletion<L> completion(self);
-    outcome = QueueOneWay(*transaction, target);
+    bool to_frozen = false;
+    outcome = QueueOneWay(*transaction, target, to_frozen);
     if (!outcome.ok()) {
       Unbuild(*transaction);
       return outcome;
     }
     (void)transaction.release();  // It is the target's now.
-    completion.Keep();
+    const Quirks& quirks = context.options.quirks;
+    if (to_frozen && quirks.pending_frozen_stops_write) {
+      return Outcome::PendingFrozen();  // Instead of a completion.
+    }
+    if (to_frozen && quirks.pending_frozen_is_reported) {
+      completion.Keep(core::WorkType::kPendingFrozen);
+    } else if (spam_suspect) {
+      completion.Keep(core::WorkType::kSpamSuspect);
+    } else {
+      completion.Keep();
+    }
     return outcome;
   }
 
@@ -425,7 +599,8 @@ Outcome SendCall(core::Thread<L>& self, const TransactionData& data,
   // Not queued above only when this thread is dead: nobody waits for a reply.
   if (completion == nullptr) {
     Wakeup<L> wakeup;
-    outcome = QueueCall(*sent, target, wakeup);
+    bool to_frozen = false;
+    outcome = QueueCall(*sent, target, wakeup, to_frozen);
   } else {
     outcome = Outcome::Dead(Errc::kNoProcess);
   }
@@ -450,30 +625,41 @@ Outcome SendCall(core::Thread<L>& self, const TransactionData& data,
   return outcome;
 }
 
+// A thread that answers a call goes on with the priority that it had before
+// (PR-04).
+template <LockingPolicy L>
+void RestorePriority(core::Thread<L>& self,
+                     const core::Transaction<L>& answered) {
+  if (Priorities* priorities = self.proc->context->options.priorities) {
+    priorities->Set(self.proc->options.pid, self.tid, answered.saved_priority);
+  }
+}
+
 // BC_REPLY. On success and on failure the call that it answers is over, unless
 // there is none: then in_reply_to stays empty.
 template <LockingPolicy L>
-Outcome SendReply(core::Thread<L>& self, const TransactionData& data,
-                  std::uint64_t buffers_size, std::uint32_t id,
-                  OwnedTransaction<L>& in_reply_to) {
+Outcome SendReply(core::Thread<L>& self, const SendRequest& request,
+                  std::uint32_t id, OwnedTransaction<L>& in_reply_to) {
   {
     sync::MutexLock queues(self.proc->queues_mu);
     core::Transaction<L>* const top = self.stack;
     if (top == nullptr || !top->IsServedBy(self)) {
-      return Outcome::Failed(Errc::kProtocol);
+      return StackMisused(self);
     }
     self.stack = top->to_parent;
     in_reply_to.reset(top);
   }
+  RestorePriority(self, *in_reply_to);
   const core::Pin<core::Thread<L>> caller = in_reply_to->sender();
   if (!caller) return Outcome::Dead(Errc::kOk);
   core::Thread<L>& to = *caller;
   core::Proc<L>& receiver = *to.proc;
-  OwnedTransaction<L> reply =
-      NewTransaction(self, core::TransactionKind::kReply, data, id, receiver);
+  OwnedTransaction<L> reply = NewTransaction(
+      self, core::TransactionKind::kReply, request.data, id, receiver);
+  bool spam_suspect = false;
   Outcome outcome =
-      BuildBuffer(self, receiver, core::Pin<core::Node<L>>(), data,
-                  buffers_size, /*is_async=*/false, reply->buffer);
+      BuildBuffer(self, *reply, core::Pin<core::Node<L>>(), request,
+                  (in_reply_to->flags & kTfAcceptFds) != 0, spam_suspect);
   if (!outcome.ok()) return outcome;
   self.proc->context->At(Point::kSending, self.proc->options.pid, self.tid);
   PendingCompletion<L> completion(self);
@@ -499,11 +685,20 @@ Outcome SendReply(core::Thread<L>& self, const TransactionData& data,
   return outcome;
 }
 
+// What the thread will read about its own transaction, before it can write
+// anything else.
+template <LockingPolicy L>
+void QueueReturnError(core::Thread<L>& self, Br command) {
+  sync::MutexLock queues(self.proc->queues_mu);
+  if (self.is_dead) return;
+  self.return_error.command = command;
+  EnqueueThread(self, self.return_error);
+}
+
 // Handles BC_TRANSACTION and BC_REPLY. Whatever goes wrong becomes a return
 // command, which stops the caller's write (WR-05), and the extended error.
 template <LockingPolicy L>
-void Send(core::Thread<L>& self, const TransactionData& data,
-          std::uint64_t buffers_size, bool is_reply) {
+void Send(core::Thread<L>& self, const SendRequest& request, bool is_reply) {
   core::Context<L>& context = *self.proc->context;
   const std::uint32_t id = context.NextId();
   {
@@ -511,14 +706,22 @@ void Send(core::Thread<L>& self, const TransactionData& data,
     self.extended_error = {id, static_cast<std::uint32_t>(Br::BR_OK), 0};
   }
   OwnedTransaction<L> in_reply_to;
-  const Outcome outcome =
-      is_reply ? SendReply(self, data, buffers_size, id, in_reply_to)
-               : SendCall(self, data, buffers_size, id);
+  const Outcome outcome = is_reply ? SendReply(self, request, id, in_reply_to)
+                                   : SendCall(self, request, id);
   if (outcome.ok()) return;
+  if (outcome.reply == Br::BR_TRANSACTION_PENDING_FROZEN) {
+    QueueReturnError(self, outcome.reply);
+    return;
+  }
   context.Complain(UserError::kBadTransaction, self.proc->options.pid,
                    self.tid);
-  const ExtendedError error{id, static_cast<std::uint32_t>(outcome.reply),
-                            -static_cast<std::int32_t>(outcome.error)};
+  const Quirks& quirks = context.options.quirks;
+  ExtendedError error{id, static_cast<std::uint32_t>(outcome.reply),
+                      -static_cast<std::int32_t>(outcome.error)};
+  if (quirks.no_extended_error_for_the_dead && !is_reply &&
+      outcome.reply != Br::BR_FAILED_REPLY) {
+    error = {id, static_cast<std::uint32_t>(Br::BR_OK), 0};
+  }
   const bool answers = in_reply_to != nullptr;
   if (answers && self.is_dead) {
     // Torn down while it built the reply: its caller's target has died.
@@ -533,27 +736,33 @@ void Send(core::Thread<L>& self, const TransactionData& data,
         caller.extended_error = error;
       }
     }
-    SendFailedReply<L>(std::move(in_reply_to), outcome.reply);
+    SendFailedReply<L>(std::move(in_reply_to),
+                       quirks.reply_failure_is_never_death ? Br::BR_FAILED_REPLY
+                                                           : outcome.reply);
   }
-  sync::MutexLock queues(self.proc->queues_mu);
-  if (self.is_dead) return;
-  // A reply that answered nothing fails like a call.
-  if (!answers) self.extended_error = error;
-  self.return_error.command =
-      answers ? Br::BR_TRANSACTION_COMPLETE : outcome.reply;
-  EnqueueThread(self, self.return_error);
+  if (!answers) {
+    // A reply that answered nothing fails like a call.
+    sync::MutexLock queues(self.proc->queues_mu);
+    self.extended_error = error;
+  }
+  QueueReturnError(self, answers ? Br::BR_TRANSACTION_COMPLETE : outcome.reply);
 }
 
 // The same for callers without a command stream. kBusy: a failure of this
 // thread has not been read yet.
 template <LockingPolicy L>
-Errc SendIfReady(core::Thread<L>& self, const TransactionData& data,
+Errc SendIfReady(core::Thread<L>& self, const SendRequest& request,
                  bool is_reply) {
   {
     sync::MutexLock queues(self.proc->queues_mu);
     if (self.return_error.command != Br::BR_OK) return Errc::kBusy;
   }
-  Send(self, data, 0, is_reply);
+  if (request.buffers_size > 0) {
+    self.commands.Count(is_reply ? Bc::BC_REPLY_SG : Bc::BC_TRANSACTION_SG);
+  } else {
+    self.commands.Count(is_reply ? Bc::BC_REPLY : Bc::BC_TRANSACTION);
+  }
+  Send(self, request, is_reply);
   return Errc::kOk;
 }
 

@@ -91,6 +91,10 @@ Errc WaitForWork(DriverEntry<L>& entry, core::Thread<L>& self,
       context.At(Point::kKilledWaiting, pid, self.tid);
       return Errc::kKilled;
     }
+    if (self.proc->context->options.quirks.work_beats_interrupt) {
+      sync::MutexLock queues(self.proc->queues_mu);
+      if (HasWork(self, for_proc_work)) continue;
+    }
     if (self.task->TakeInterrupt()) {
       // What it owes is paid by the look that every read ends with (RD-19).
       sync::MutexLock queues(self.proc->queues_mu);

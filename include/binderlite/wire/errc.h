@@ -32,6 +32,7 @@ enum class [[nodiscard]] Errc : int{
     kInvalid = EINVAL,
     kBusy = EBUSY,
     kNotPermitted = EPERM,
+    kNoEntry = ENOENT,
     kNoMemory = ENOMEM,
     kNoSpace = ENOSPC,
     kProtocol = EPROTO,
@@ -64,6 +65,8 @@ enum class [[nodiscard]] Errc : int{
       return "EBUSY";
     case Errc::kNotPermitted:
       return "EPERM";
+    case Errc::kNoEntry:
+      return "ENOENT";
     case Errc::kNoMemory:
       return "ENOMEM";
     case Errc::kNoSpace:
@@ -95,6 +98,11 @@ struct [[nodiscard]] Outcome {
     return {Br::BR_FAILED_REPLY, why};
   }
   static constexpr Outcome Dead(Errc why) { return {Br::BR_DEAD_REPLY, why}; }
+  static constexpr Outcome Frozen() { return {Br::BR_FROZEN_REPLY, Errc::kOk}; }
+  // Accepted, and yet its sender reads it like a failure (FZ-11).
+  static constexpr Outcome PendingFrozen() {
+    return {Br::BR_TRANSACTION_PENDING_FROZEN, Errc::kOk};
+  }
 };
 
 }  // namespace binderlite
