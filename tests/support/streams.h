@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "binderlite/wire/commands.h"
+#include "binderlite/wire/flags.h"
 #include "binderlite/wire/objects.h"
 #include "binderlite/wire/structs.h"
 
@@ -72,6 +73,36 @@ class Payload {
   Payload& WeakHandle(std::uint32_t handle) {
     return Handle(handle, ObjectType::kWeakHandle);
   }
+  Payload& Fd(int fd) {
+    FdObject object = {};
+    object.hdr.type = static_cast<std::uint32_t>(ObjectType::kFd);
+    object.fd = static_cast<std::uint32_t>(fd);
+    return Object(object);
+  }
+  // A BufferObject of what `length` bytes at `buffer` are then.
+  Payload& Ptr(const void* buffer, std::uint64_t length) {
+    return Object(MakePtr(buffer, length));
+  }
+  // One whose address goes to `parent_offset` of the object at
+  // offsets()[parent].
+  Payload& PtrIn(const void* buffer, std::uint64_t length, std::uint64_t parent,
+                 std::uint64_t parent_offset) {
+    BufferObject object = MakePtr(buffer, length);
+    object.flags = kBufferFlagHasParent;
+    object.parent = parent;
+    object.parent_offset = parent_offset;
+    return Object(object);
+  }
+  // `count` descriptors in the object at offsets()[parent].
+  Payload& FdArray(std::uint64_t count, std::uint64_t parent,
+                   std::uint64_t parent_offset = 0) {
+    FdArrayObject object = {};
+    object.hdr.type = static_cast<std::uint32_t>(ObjectType::kFdArray);
+    object.num_fds = count;
+    object.parent = parent;
+    object.parent_offset = parent_offset;
+    return Object(object);
+  }
   // An offset that need not be that of an object.
   Payload& Offset(std::uint64_t offset) {
     offsets_.push_back(offset);
@@ -94,6 +125,14 @@ class Payload {
   std::vector<std::uint64_t>& offsets() { return offsets_; }
 
  private:
+  static BufferObject MakePtr(const void* buffer, std::uint64_t length) {
+    BufferObject object = {};
+    object.hdr.type = static_cast<std::uint32_t>(ObjectType::kPtr);
+    object.buffer = AddressOf(buffer);
+    object.length = length;
+    return object;
+  }
+
   std::vector<std::byte> data_;
   std::vector<std::uint64_t> offsets_;
 };
@@ -138,6 +177,19 @@ class Commands {
                   std::uint32_t flags = 0) {
     return Put(Bc::BC_REPLY, payload.Data(code, flags));
   }
+  // The same with `buffers_size` bytes for BufferObjects.
+  Commands& TransactSg(std::uint32_t handle, const Payload& payload,
+                       std::uint64_t buffers_size, std::uint32_t code = 0,
+                       std::uint32_t flags = 0) {
+    TransactionDataSg sg = {payload.Data(code, flags), buffers_size};
+    sg.data.target.handle = handle;
+    return Put(Bc::BC_TRANSACTION_SG, sg);
+  }
+  Commands& ReplySg(const Payload& payload, std::uint64_t buffers_size,
+                    std::uint32_t code = 0, std::uint32_t flags = 0) {
+    return Put(Bc::BC_REPLY_SG,
+               TransactionDataSg{payload.Data(code, flags), buffers_size});
+  }
   Commands& RequestDeath(std::uint32_t handle, std::uint64_t cookie) {
     return Put(Bc::BC_REQUEST_DEATH_NOTIFICATION, HandleCookie{handle, cookie});
   }
@@ -146,6 +198,16 @@ class Commands {
   }
   Commands& DeadDone(std::uint64_t cookie) {
     return Put(Bc::BC_DEAD_BINDER_DONE, cookie);
+  }
+  Commands& RequestFreeze(std::uint32_t handle, std::uint64_t cookie) {
+    return Put(Bc::BC_REQUEST_FREEZE_NOTIFICATION,
+               HandleCookie{handle, cookie});
+  }
+  Commands& ClearFreeze(std::uint32_t handle, std::uint64_t cookie) {
+    return Put(Bc::BC_CLEAR_FREEZE_NOTIFICATION, HandleCookie{handle, cookie});
+  }
+  Commands& FreezeDone(std::uint64_t cookie) {
+    return Put(Bc::BC_FREEZE_NOTIFICATION_DONE, cookie);
   }
   Commands& Bytes(const void* data, std::size_t size) {
     const auto* bytes = static_cast<const std::byte*>(data);
@@ -162,9 +224,11 @@ class Commands {
 // One return command.
 struct Received {
   Br br = Br::BR_NOOP;
-  TransactionData tr = {};   // BR_TRANSACTION, BR_REPLY
-  std::uint64_t ptr = 0;     // node commands
-  std::uint64_t cookie = 0;  // node commands, deaths
+  TransactionData tr = {};      // BR_TRANSACTION, _SEC_CTX, BR_REPLY
+  std::uint64_t secctx = 0;     // BR_TRANSACTION_SEC_CTX
+  std::uint64_t ptr = 0;        // node commands
+  std::uint64_t cookie = 0;     // node commands, deaths, freezes
+  std::uint32_t is_frozen = 0;  // BR_FROZEN_BINDER
 
   // The payload, as text and as the object at offsets[i].
   [[nodiscard]] std::string text() const {
@@ -172,11 +236,15 @@ struct Received {
                        static_cast<std::size_t>(tr.data_size));
   }
   [[nodiscard]] FlatObject object(std::size_t i) const {
+    return ObjectAt<FlatObject>(i);
+  }
+  template <class T>
+  [[nodiscard]] T ObjectAt(std::size_t i) const {
     std::uint64_t offset = 0;
     std::memcpy(&offset,
                 reinterpret_cast<const void*>(tr.offsets + i * sizeof(offset)),
                 sizeof(offset));
-    FlatObject object = {};
+    T object = {};
     std::memcpy(&object, reinterpret_cast<const void*>(tr.buffer + offset),
                 sizeof(object));
     return object;
@@ -201,6 +269,15 @@ inline std::optional<std::vector<Received>> Parse(
     const std::size_t size = PayloadSize(*br);
     if (size == sizeof(TransactionData)) {
       std::memcpy(&received.tr, bytes.data(), size);
+    } else if (*br == Br::BR_TRANSACTION_SEC_CTX) {
+      std::memcpy(&received.tr, bytes.data(), sizeof(received.tr));
+      std::memcpy(&received.secctx, bytes.data() + sizeof(received.tr),
+                  sizeof(received.secctx));
+    } else if (*br == Br::BR_FROZEN_BINDER) {
+      FrozenStateInfo info = {};
+      std::memcpy(&info, bytes.data(), sizeof(info));
+      received.cookie = info.cookie;
+      received.is_frozen = info.is_frozen;
     } else if (size == sizeof(PtrCookie)) {
       std::memcpy(&received.ptr, bytes.data(), sizeof(received.ptr));
       std::memcpy(&received.cookie, bytes.data() + sizeof(received.ptr),
