@@ -37,6 +37,9 @@ inline constexpr std::pair<Br, std::int32_t> kNoError = {Br::BR_OK, 0};
 template <class L>
 class CallTest : public DriverTest<L> {
  protected:
+  explicit CallTest(ContextOptions options = {})
+      : DriverTest<L>(std::move(options)) {}
+
   // The call that is there for `actor`.
   static Received Receive(Actor<L>& actor) {
     return actor.Read().Get(kTransaction);

@@ -274,7 +274,10 @@ class DriverTest : public ::testing::Test {
   }
 
  protected:
-  DriverTest() : context_(std::in_place, ContextOptions{.hooks = &gates_}) {
+  // What is not to be the default of the Context; its hooks are the gates.
+  explicit DriverTest(ContextOptions options = {}) {
+    options.hooks = &gates_;
+    context_.emplace(std::move(options));
     state_ = core::Pin<core::Context<L>>(&context_->state());
   }
 
