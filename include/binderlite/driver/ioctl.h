@@ -45,15 +45,15 @@ template <LockingPolicy L>
 Errc SetContextManager(core::Thread<L>& self, const FlatObject& object) {
   core::Proc<L>& proc = *self.proc;
   core::Context<L>& context = *proc.context;
-  if (SecurityPolicy* policy = context.options.policy;
-      policy != nullptr && !policy->MaySetContextMgr(proc.credentials())) {
-    return Errc::kNotPermitted;
-  }
   {
     // Found out before a node is made; decided below.
     sync::MutexLock lock(context.mu);
     const Errc error = MayBecomeManager(context, proc.options.euid);
     if (error != Errc::kOk) return error;
+  }
+  if (SecurityPolicy* policy = context.options.policy;
+      policy != nullptr && !policy->MaySetContextMgr(proc.credentials())) {
+    return Errc::kNotPermitted;
   }
   const NodeHold<L> hold =
       FindOrMakeNode(proc, object.binder, object.cookie, object.flags);
