@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "binderlite/core/buffer.h"
+#include "binderlite/memory/mapping.h"
 #include "binderlite/memory/user_memory.h"
 #include "binderlite/sync/locking.h"
 #include "support/driver_test.h"
@@ -83,6 +84,32 @@ TEST(ArenaTest, IsMappedOnceInItsLife) {
   arena.Unmap();
   EXPECT_EQ(arena.Map(kPage), Errc::kBusy);
   EXPECT_FALSE(arena.usage().mapped);
+}
+
+// Rows: RD-26 AL-15
+TEST(ArenaTest, ItsOwnerMaySeeItElsewhere) {
+  constexpr std::uint64_t kElsewhere = 0x12340000;
+  Arena arena;
+  ASSERT_EQ(arena.Map(memory::Mapping(2 * kPage), kElsewhere), Errc::kOk);
+  EXPECT_EQ(arena.Map(kPage), Errc::kBusy);
+  EXPECT_EQ(arena.usage().size, 2 * kPage);
+  EXPECT_EQ(arena.usage().address, kElsewhere);
+  Buffer* const first = Allocate(arena, 64);
+  Buffer* const second = Allocate(arena, 64);
+  EXPECT_EQ(first->address(), kElsewhere);
+  EXPECT_EQ(second->address(), kElsewhere + 64);
+  EXPECT_EQ(second->data - first->data, 64);
+  second->data[0] = std::byte{1};  // Is memory, and not at that address.
+  arena.MarkDelivered(*first);
+  arena.MarkDelivered(*second);
+  EXPECT_EQ(arena.Claim(reinterpret_cast<std::uint64_t>(second->data)),
+            nullptr);
+  EXPECT_EQ(arena.Claim(kElsewhere - 64), nullptr);
+  EXPECT_EQ(arena.Claim(kElsewhere + 2 * kPage), nullptr);
+  EXPECT_EQ(arena.Claim(kElsewhere + 64), second);
+  EXPECT_EQ(arena.Claim(kElsewhere), first);
+  arena.Free(*first);
+  arena.Free(*second);
 }
 
 // Rows: AL-05

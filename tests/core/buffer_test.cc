@@ -32,12 +32,12 @@ TEST(BufferTest, PartsAreEightAlignedAndDoNotOverlap) {
   }
 }
 
-TEST(BufferTest, AddressIsThatOfItsBytes) {
+TEST(BufferTest, KnowsWhereItIsForWhom) {
   std::array<std::byte, 32> bytes = {};
-  const TestBuffer buffer(bytes.data() + 8, 8, 24, {.data_size = 17},
+  const TestBuffer buffer(bytes.data() + 8, 0x7008, 8, 24, {.data_size = 17},
                           /*one_way=*/true);
-  EXPECT_EQ(buffer.address(),
-            reinterpret_cast<std::uint64_t>(bytes.data()) + 8);
+  EXPECT_EQ(buffer.data, bytes.data() + 8);
+  EXPECT_EQ(buffer.address(), 0x7008u);
   EXPECT_EQ(buffer.offset, 8u);
   EXPECT_EQ(buffer.size, 24u);
   EXPECT_EQ(buffer.layout.data_size, 17u);

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -56,6 +57,22 @@ TEST(MappingTest, MovingHandsItOver) {
   third = std::move(second);
   EXPECT_EQ(third.data(), data);
   EXPECT_EQ(third.data()[0], std::byte{1});
+}
+
+TEST(MappingTest, ViewsOfAFileShareItsBytes) {
+  const int file = ::memfd_create("mapping test", MFD_CLOEXEC);
+  ASSERT_GE(file, 0);
+  ASSERT_EQ(::ftruncate(file, kPage), 0);
+  const Mapping one(file, kPage);
+  const Mapping other(file, kPage);
+  ::close(file);  // They keep it.
+  ASSERT_NE(one.data(), nullptr);
+  ASSERT_NE(other.data(), nullptr);
+  EXPECT_NE(one.data(), other.data());
+  EXPECT_EQ(one.size(), kPage);
+  one.data()[7] = std::byte{1};
+  EXPECT_EQ(other.data()[7], std::byte{1});
+  EXPECT_EQ(Mapping(-1, kPage).data(), nullptr);
 }
 
 // Whether the page at `data` is mapped.

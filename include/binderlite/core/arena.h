@@ -52,9 +52,22 @@ class Arena {
     size = (size + kPage - 1) & ~(kPage - 1);
     memory::Mapping mapping(size);
     if (mapping.data() == nullptr) return Errc::kNoMemory;
+    const auto address = reinterpret_cast<std::uint64_t>(mapping.data());
+    return Map(std::move(mapping), address);
+  }
+
+  // The same with memory that its owner sees elsewhere: what the driver writes
+  // into `mapping` is read from `user_address` on, and all addresses that the
+  // driver reports or takes are of that view, which is the owner's to keep and
+  // to unmap. kBusy as above. `mapping` has whole pages, at most kMaxSize
+  // bytes.
+  Errc Map(memory::Mapping mapping, std::uint64_t user_address) {
+    const std::size_t size = mapping.size();
+    BINDERLITE_ASSERT(size != 0 && size <= kMaxSize);
     sync::MutexLock lock(mu_);
     if (mapping_.data() != nullptr) return Errc::kBusy;
     mapping_ = std::move(mapping);
+    user_address_ = user_address;
     ranges_ = memory::RangeAllocator(size);
     free_async_ = size / 2;
     mapped_ = true;
@@ -91,9 +104,9 @@ class Arena {
       free_async_ -= total;
       suspect = IsSpam(sender_pid);
     }
-    auto buffer =
-        std::make_unique<Buffer<L>>(mapping_.data() + *offset, *offset, total,
-                                    layout, is_async, sender_pid);
+    auto buffer = std::make_unique<Buffer<L>>(
+        mapping_.data() + *offset, user_address_ + *offset, *offset, total,
+        layout, is_async, sender_pid);
     Buffer<L>* const result = buffer.get();
     buffers_.emplace(*offset, Slot{std::move(buffer), State::kInFlight});
     return {Errc::kOk, result, suspect};
@@ -115,9 +128,9 @@ class Arena {
   // from now on only the caller may free; nullptr when there is none.
   [[nodiscard]] Buffer<L>* Claim(std::uint64_t address) {
     sync::MutexLock lock(mu_);
-    const auto base = reinterpret_cast<std::uint64_t>(mapping_.data());
-    if (address < base || address - base >= mapping_.size()) return nullptr;
-    const auto it = buffers_.find(static_cast<std::size_t>(address - base));
+    const std::uint64_t offset = address - user_address_;
+    if (address < user_address_ || offset >= mapping_.size()) return nullptr;
+    const auto it = buffers_.find(static_cast<std::size_t>(offset));
     if (it == buffers_.end() || it->second.state != State::kDelivered) {
       return nullptr;
     }
@@ -164,7 +177,7 @@ class Arena {
     std::size_t buffers = 0;    // Allocated, in any state.
     std::size_t delivered = 0;  // Of these, freeable by the owner.
     bool mapped = false;
-    std::uint64_t address = 0;
+    std::uint64_t address = 0;  // Of the owner's view.
   };
   [[nodiscard]] Usage usage() const {
     sync::MutexLock lock(mu_);
@@ -174,7 +187,7 @@ class Arena {
                 .holes = ranges_.hole_count(),
                 .buffers = buffers_.size(),
                 .mapped = mapped_,
-                .address = reinterpret_cast<std::uint64_t>(mapping_.data())};
+                .address = user_address_};
     for (const auto& [offset, slot] : buffers_) {
       if (slot.state == State::kDelivered) ++usage.delivered;
     }
@@ -239,6 +252,7 @@ class Arena {
 
   mutable typename L::ArenaMutex mu_;
   memory::Mapping mapping_ ABSL_GUARDED_BY(mu_);
+  std::uint64_t user_address_ ABSL_GUARDED_BY(mu_) = 0;
   memory::RangeAllocator ranges_ ABSL_GUARDED_BY(mu_);
   std::size_t free_async_ ABSL_GUARDED_BY(mu_) = 0;
   bool mapped_ ABSL_GUARDED_BY(mu_) = false;

@@ -52,23 +52,23 @@ class Buffer {
     }
   };
 
-  Buffer(std::byte* payload, std::size_t where, std::size_t total,
-         const Layout& parts, bool one_way, std::int32_t from_pid = 0)
+  Buffer(std::byte* payload, std::uint64_t user_address, std::size_t where,
+         std::size_t total, const Layout& parts, bool one_way,
+         std::int32_t from_pid = 0)
       : data(payload),
         offset(where),
         size(total),
         layout(parts),
         is_async(one_way),
-        sender_pid(from_pid) {}
+        sender_pid(from_pid),
+        user_address_(user_address) {}
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
 
-  // The address that user space sees and hands back to free the buffer.
-  [[nodiscard]] std::uint64_t address() const {
-    return reinterpret_cast<std::uint64_t>(data);
-  }
+  // Where its owner reads it, and what it hands back to free the buffer.
+  [[nodiscard]] std::uint64_t address() const { return user_address_; }
 
-  std::byte* const data;
+  std::byte* const data;     // Where the driver writes it.
   const std::size_t offset;  // From the start of the arena.
   const std::size_t size;
   const Layout layout;
@@ -81,6 +81,9 @@ class Buffer {
   // Descriptors that came in arrays: freeing the buffer closes them (OB-22).
   std::vector<int> array_files;
   bool clear_on_free = false;  // TF_CLEAR_BUF
+
+ private:
+  const std::uint64_t user_address_;
 };
 
 }  // namespace binderlite::core

@@ -29,6 +29,15 @@ class Mapping {
     size_ = size;
   }
 
+  // A view of the first `size` bytes of the file, shared with all other views.
+  Mapping(int file, std::size_t size) {
+    void* base =
+        ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (base == MAP_FAILED) return;
+    data_ = static_cast<std::byte*>(base);
+    size_ = size;
+  }
+
   Mapping(Mapping&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)),
         size_(std::exchange(other.size_, 0)) {}
