@@ -21,6 +21,7 @@
 #include <atomic>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <stop_token>
 #include <string>
 #include <unordered_map>
@@ -34,6 +35,7 @@
 #include "binderlite/core/file.h"
 #include "binderlite/core/pin.h"
 #include "binderlite/core/policy.h"
+#include "binderlite/core/readiness.h"
 #include "binderlite/core/ref.h"
 #include "binderlite/core/stats.h"
 #include "binderlite/core/work.h"
@@ -63,6 +65,8 @@ struct ProcOptions {
   FileTable* files = nullptr;
   // The nice value that its threads have while they wait for work (PR-01).
   int nice = 0;
+  // Told when threads that poll could read. Null: nobody.
+  std::shared_ptr<ReadinessListener> readiness = {};
 };
 
 namespace core {

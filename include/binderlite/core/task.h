@@ -45,9 +45,20 @@ class Task : public Pinned<Task<L>> {
   // Marks the begin and the end of a driver call; false when another call of
   // this Task has not ended: the caller shares a Thread, which is an error.
   [[nodiscard]] bool Begin() {
+    ended_.store(false, std::memory_order_relaxed);
     return !busy_.exchange(true, std::memory_order_acquire);
   }
   void End() { busy_.store(false, std::memory_order_release); }
+  [[nodiscard]] bool busy() const {
+    return busy_.load(std::memory_order_acquire);
+  }
+
+  // The OS thread behind it has ended. Its record stays, for whoever gets the
+  // same number (DT-09), but until then nobody polls as this Task.
+  void SetEnded() { ended_.store(true, std::memory_order_relaxed); }
+  [[nodiscard]] bool ended() const {
+    return ended_.load(std::memory_order_relaxed);
+  }
 
   typename L::Primitives::Parker parker;
 
@@ -59,6 +70,7 @@ class Task : public Pinned<Task<L>> {
 
   std::atomic<bool> interrupted_{false};
   std::atomic<bool> busy_{false};
+  std::atomic<bool> ended_{false};
   std::stop_source kill_;
   // Last, so that it is gone before what it calls.
   std::stop_callback<Forward> on_proc_kill_;

@@ -74,6 +74,8 @@ class Thread : public Pinned<Thread<L>> {
   WorkList todo ABSL_GUARDED_BY(proc->queues_mu);
   // todo holds something worth waking for; deferred items alone are not.
   bool process_todo ABSL_GUARDED_BY(proc->queues_mu) = false;
+  // Work came for it that a poller has not been told of; see driver/poll.h.
+  bool news ABSL_GUARDED_BY(proc->queues_mu) = false;
   // The top of the stack: what it serves or waits for.
   Transaction<L>* stack ABSL_GUARDED_BY(proc->queues_mu) = nullptr;
   // A failure of its own transaction; while unread, no command is executed.

@@ -95,6 +95,9 @@ class Call {
     ReleaseThread(record, Dropped::kThreadDies);
   }
 
+  // This call is no ioctl: need_return stays as it is (IO-29, PL-02).
+  void KeepNeedReturn() { recorded_ = false; }
+
   [[nodiscard]] core::Thread<L>& thread() { return *record_; }
   [[nodiscard]] DriverEntry<L>& entry() { return entry_; }
   [[nodiscard]] const sync::StopSignals& stops() const { return stops_; }

@@ -41,8 +41,10 @@
 #include "binderlite/driver/dispatch.h"
 #include "binderlite/driver/freeze.h"
 #include "binderlite/driver/ioctl.h"
+#include "binderlite/driver/poll.h"
 #include "binderlite/driver/release.h"
 #include "binderlite/driver/transact.h"
+#include "binderlite/memory/mapping.h"
 #include "binderlite/sync/locking.h"
 #include "binderlite/sync/mutex_lock.h"
 #include "binderlite/sync/stop.h"
@@ -101,6 +103,20 @@ class BasicThread {
     Call call(*this, std::move(stop));
     if (const Errc error = call.Begin(); error != Errc::kOk) return error;
     return Dispatch(call, request, argument);
+  }
+
+  // poll: whether a read of this thread would find something, now. From the
+  // first one on the thread counts as one that polls, for the Proc's
+  // ReadinessListener. A new thread is readable (PL-02).
+  Errc Poll(bool& readable) {
+    Call call(*this, {});
+    if (const Errc error = call.Begin(); error != Errc::kOk) return error;
+    call.KeepNeedReturn();
+    core::Thread<L>& self = call.thread();
+    self.looper.fetch_or(core::kLooperPoll, std::memory_order_relaxed);
+    sync::MutexLock queues(self.proc->queues_mu);
+    readable = driver::IsReadable(self);
+    return Errc::kOk;
   }
 
   // BINDER_VERSION.
@@ -324,6 +340,10 @@ class BasicThread {
   // that has to sleep, answers kInterrupted, once.
   void Interrupt() { task_->Interrupt(); }
 
+  // The OS thread that made the calls has ended without ThreadExit: its record
+  // stays, but nobody polls with it any more. Undone by the next call.
+  void SetEnded() { task_->SetEnded(); }
+
   // Ends the call that it is in and all that follow with kKilled. Its record
   // stays as it is until ThreadExit or the end of the Proc.
   void Kill() { task_->Kill(); }
@@ -522,6 +542,11 @@ class BasicProc {
   // mmap: reserves receive memory, at most Arena::kMaxSize bytes. kBusy: done
   // before. kInvalid: size 0. kNoMemory: the address space is used up.
   Errc Map(std::size_t size) { return proc_->arena.Map(size); }
+  // The same with memory that the receiver reads at another address; see
+  // core/arena.h.
+  Errc Map(memory::Mapping mapping, std::uint64_t user_address) {
+    return proc_->arena.Map(std::move(mapping), user_address);
+  }
   // munmap: from now on nothing can be sent here.
   void Unmap() { proc_->arena.Unmap(); }
 
@@ -536,6 +561,23 @@ class BasicProc {
     driver::DriverEntry<L> entry(*proc_->context);
     entry.EnterToCleanUp();
     driver::Flush(*proc_);
+  }
+
+  // For who shows readiness of the Proc as a whole: calls show(survey), where
+  // survey() says what the pollers could read (see driver/poll.h). No call of
+  // the Context, and no Poll, is in the middle of anything meanwhile if it has
+  // a binder lock. `show` may take a mutex that OnReady takes, too, and call
+  // survey() under it, so that what it shows is not older than the last
+  // OnReady.
+  template <class F>
+  void ShowReadiness(F show) {
+    core::Proc<L>& proc = *proc_;
+    driver::DriverEntry<L> entry(*proc.context);
+    entry.EnterToCleanUp();
+    show([&proc]() -> driver::Pollers {
+      sync::MutexLock queues(proc.queues_mu);
+      return driver::Survey(proc);
+    });
   }
 
   // The last close: waiting threads return, no call begins any more, and the

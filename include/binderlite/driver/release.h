@@ -144,6 +144,7 @@ void ReleaseThread(const core::Pin<core::Thread<L>>& pin, Dropped why) {
     thread.proc->threads.erase(thread.tid);
     thread.proc->retired_commands.Add(thread.commands.totals());
     self.Set(&thread);  // Should it be waiting, it has no reason to any more.
+    if (IsPoller(thread)) self.Tell(*thread.proc);  // PL-07.
     bool owes_look = false;
     {
       sync::MutexLock waiters(thread.proc->waiters_mu);

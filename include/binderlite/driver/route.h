@@ -13,28 +13,33 @@
 //                look (Thread::owes_look). If it leaves without having looked,
 //                it passes the debt to another waiting thread.
 //
-// Waking is done by Wakeup objects, after the locks are released.
+// Waking is done by Wakeup objects, after the locks are released. They also
+// tell the Proc's ReadinessListener of work for threads that poll.
 // Kernel: binder_select_thread_ilocked, binder_wakeup_proc_ilocked.
 
 #ifndef BINDERLITE_DRIVER_ROUTE_H_
 #define BINDERLITE_DRIVER_ROUTE_H_
 
 #include <array>
+#include <memory>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "binderlite/config.h"
 #include "binderlite/core/pin.h"
 #include "binderlite/core/proc.h"
+#include "binderlite/core/readiness.h"
 #include "binderlite/core/thread.h"
 #include "binderlite/core/work.h"
+#include "binderlite/driver/poll.h"
 #include "binderlite/sync/locking.h"
 #include "binderlite/sync/mutex_lock.h"
 
 namespace binderlite::driver {
 
-// The promise to wake a thread, kept on destruction. Declare it before the
-// lock under which the thread is chosen, so that it is destroyed after it.
+// The promise to wake a thread or to tell pollers, kept on destruction. Declare
+// it before the lock under which the thread is chosen, so that it is destroyed
+// after it.
 template <LockingPolicy L>
 class [[nodiscard]] Wakeup {
  public:
@@ -45,6 +50,7 @@ class [[nodiscard]] Wakeup {
     for (const core::Pin<core::Thread<L>>& thread : threads_) {
       if (thread) thread->task->parker.Wake();
     }
+    if (listener_ != nullptr) listener_->OnReady();
   }
 
   // `thread` may be null.
@@ -55,10 +61,18 @@ class [[nodiscard]] Wakeup {
     free = core::Pin<core::Thread<L>>(thread);
   }
 
+  // The Proc's listener, if it has one, is to be told.
+  void Tell(const core::Proc<L>& proc) {
+    BINDERLITE_ASSERT(listener_ == nullptr ||
+                      listener_ == proc.options.readiness);
+    listener_ = proc.options.readiness;
+  }
+
  private:
   // One, as a rule; two when the strong and the weak count of a node go at once
   // and its owner reads in between.
   std::array<core::Pin<core::Thread<L>>, 2> threads_;
+  std::shared_ptr<ReadinessListener> listener_;
 };
 
 // Puts `thread` at the head of its Proc's waiting list, unless it is on it.
@@ -112,13 +126,17 @@ template <LockingPolicy L>
   return thread;
 }
 
-// Somebody should look at the Proc's queue: one waiting thread, if any.
+// Somebody should look at the Proc's queue: one waiting thread, or, if there is
+// none, those that poll.
 template <LockingPolicy L>
 void WakeToLook(core::Proc<L>& proc, Wakeup<L>& wakeup)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(proc.queues_mu) {
   sync::MutexLock lock(proc.waiters_mu);
   core::Thread<L>* thread = TakeWaiting(proc);
-  if (thread == nullptr) return;
+  if (thread == nullptr) {
+    if (ConcernsPollers(proc)) wakeup.Tell(proc);
+    return;
+  }
   thread->proc->waiters_mu.AssertHeld();
   thread->owes_look = true;
   wakeup.Set(thread);
@@ -141,6 +159,8 @@ void LeaveWaitingKilled(core::Thread<L>& self) {
     heir->proc->waiters_mu.AssertHeld();
     heir->owes_look = true;
     next.Set(heir);
+  } else {
+    next.Tell(proc);  // Perhaps for nothing: the queues cannot be looked at.
   }
 }
 
@@ -151,13 +171,22 @@ void EnqueueDeferred(core::Thread<L>& thread, core::Work& work)
   thread.todo.PushBack(work);
 }
 
-// Puts `work` on the thread's own list. The thread is to be woken by the
-// caller, unless it is the caller.
+// Puts `work` on the own list of the thread that makes this call.
 template <LockingPolicy L>
 void EnqueueThread(core::Thread<L>& thread, core::Work& work)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->queues_mu) {
   thread.todo.PushBack(work);
   thread.process_todo = true;
+  thread.news = true;
+}
+
+// The same for another thread, which is woken or, if it polls, told.
+template <LockingPolicy L>
+void EnqueueThread(core::Thread<L>& thread, core::Work& work, Wakeup<L>& wakeup)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->queues_mu) {
+  EnqueueThread(thread, work);
+  wakeup.Set(&thread);
+  if (ConcernsPoller(thread)) wakeup.Tell(*thread.proc);
 }
 
 // Puts `work` on the Proc's list, for whoever looks first.

@@ -136,8 +136,7 @@ void SendFailedReply(OwnedTransaction<L> transaction, Br code) {
           told = sender.reply_error.command == Br::BR_OK;
           if (told) {
             sender.reply_error.command = code;
-            EnqueueThread(sender, sender.reply_error);
-            wakeup.Set(&sender);
+            EnqueueThread(sender, sender.reply_error, wakeup);
           }
         }
       }
@@ -394,11 +393,11 @@ Outcome QueueCall(core::Transaction<L>& transaction, const Target<L>& target,
   }
   if (thread == nullptr) {
     proc.todo.PushBack(transaction);
+    if (ConcernsPollers(proc)) wakeup.Tell(proc);
     return {};
   }
   thread->proc->queues_mu.AssertHeld();
-  EnqueueThread(*thread, transaction);
-  wakeup.Set(thread);
+  EnqueueThread(*thread, transaction, wakeup);
   return {};
 }
 
@@ -672,8 +671,7 @@ Outcome SendReply(core::Thread<L>& self, const SendRequest& request,
       BINDERLITE_ASSERT(to.stack == in_reply_to.get());
       to.stack = in_reply_to->from_parent;
       to.proc->outstanding.fetch_add(1, std::memory_order_relaxed);
-      EnqueueThread(to, *reply.release());
-      wakeup.Set(&to);
+      EnqueueThread(to, *reply.release(), wakeup);
     }
   }
   if (!outcome.ok()) {
