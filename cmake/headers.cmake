@@ -22,6 +22,7 @@ set(BINDERLITE_HEADERS
     include/binderlite/sync/stop_mutex.h
     include/binderlite/memory/mapping.h
     include/binderlite/memory/range_allocator.h
+    include/binderlite/memory/safe_user_memory.h
     include/binderlite/memory/user_memory.h
     include/binderlite/core/arena.h
     include/binderlite/core/buffer.h
@@ -38,6 +39,7 @@ set(BINDERLITE_HEADERS
     include/binderlite/core/priority.h
     include/binderlite/core/proc.h
     include/binderlite/core/quirks.h
+    include/binderlite/core/readiness.h
     include/binderlite/core/ref.h
     include/binderlite/core/stats.h
     include/binderlite/core/task.h
@@ -52,6 +54,7 @@ set(BINDERLITE_HEADERS
     include/binderlite/driver/ioctl.h
     include/binderlite/driver/notify.h
     include/binderlite/driver/payload.h
+    include/binderlite/driver/poll.h
     include/binderlite/driver/refcount.h
     include/binderlite/driver/release.h
     include/binderlite/driver/route.h
@@ -60,5 +63,10 @@ set(BINDERLITE_HEADERS
     include/binderlite/driver/translate.h
     include/binderlite/driver/wait.h
     include/binderlite/debug/snapshot.h
+    include/binderlite/uapi/facade.h
+    include/binderlite/uapi/open_file.h
+    include/binderlite/uapi/ready_pipe.h
+    include/binderlite/uapi/system.h
     include/binderlite/binderlite.h
+    include/binderlite/uapi.h
 )
