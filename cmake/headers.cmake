@@ -63,8 +63,8 @@ set(BINDERLITE_HEADERS
     include/binderlite/driver/translate.h
     include/binderlite/driver/wait.h
     include/binderlite/debug/snapshot.h
+    include/binderlite/uapi/device_file.h
     include/binderlite/uapi/facade.h
-    include/binderlite/uapi/open_file.h
     include/binderlite/uapi/ready_pipe.h
     include/binderlite/uapi/system.h
     include/binderlite/binderlite.h

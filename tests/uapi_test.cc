@@ -375,6 +375,76 @@ TEST(UapiTest, CredentialsCount) {
   uapi::close(second);
 }
 
+// A descriptor as an object of a payload.
+Payload WithFd(int fd) {
+  binder_fd_object object = {};
+  object.hdr.type = BINDER_TYPE_FD;
+  object.fd = static_cast<std::uint32_t>(fd);
+  return Payload().Object(object);
+}
+
+// The descriptor that came with what was read.
+int FdIn(const Received& received) {
+  binder_fd_object object = {};
+  std::memcpy(&object, reinterpret_cast<const void*>(received.tr.buffer),
+              sizeof(object));
+  return static_cast<int>(object.fd);
+}
+
+// Makes `manager` accept descriptors.
+void AcceptFds(int manager) {
+  flat_binder_object object = {};
+  object.flags = FLAT_BINDER_FLAG_ACCEPTS_FDS;
+  EXPECT_EQ(uapi::ioctl(manager, BINDER_SET_CONTEXT_MGR_EXT, &object), 0);
+}
+
+// Rows: OB-13 OB-17
+TEST(UapiTest, DescriptorsTravel) {
+  const Device manager(1);
+  AcceptFds(manager.fd());
+  const Device client(2);
+  int ends[2] = {-1, -1};
+  ASSERT_EQ(::pipe(ends), 0);
+  EXPECT_EQ(Write(client.fd(), Commands().OneWay(0, WithFd(ends[0]))), 0);
+  ::close(ends[0]);
+  const int fd = FdIn(Read(manager.fd()).Get(Br::BR_TRANSACTION));
+  EXPECT_EQ(::fcntl(fd, F_GETFD), FD_CLOEXEC);
+  EXPECT_EQ(::write(ends[1], "x", 1), 1);
+  char byte = 0;
+  EXPECT_EQ(::read(fd, &byte, 1), 1);
+  EXPECT_EQ(byte, 'x');
+  ::close(fd);
+  ::close(ends[1]);
+}
+
+// A binder descriptor that is on its way, or was received, is one more
+// reference to its open.
+// Rows: OB-13 OB-20 IO-11
+TEST(UapiTest, ABinderDescriptorTravelsToo) {
+  for (const bool delivered : {true, false}) {
+    Device manager(1);
+    AcceptFds(manager.fd());
+    const Device client(2);
+    int other = uapi::open(Path("other").c_str(), O_RDWR, {3, 0});
+    ASSERT_EQ(uapi::ioctl(other, BINDER_SET_CONTEXT_MGR, nullptr), 0);
+    EXPECT_EQ(Write(client.fd(), Commands().OneWay(0, WithFd(other))), 0);
+    EXPECT_EQ(uapi::close(other), 0);
+    if (delivered) {
+      other = FdIn(Read(manager.fd()).Get(Br::BR_TRANSACTION));
+      EXPECT_EQ(ErrorOf(uapi::ioctl(other, BINDER_SET_CONTEXT_MGR, nullptr)),
+                EBUSY);
+      EXPECT_EQ(uapi::close(other), 0);
+    } else {
+      manager.Close();
+      EXPECT_EQ(Version(client.fd()), 8);
+    }
+    // It is gone.
+    other = uapi::open(Path("other").c_str(), O_RDWR, {3, 0});
+    EXPECT_EQ(uapi::ioctl(other, BINDER_SET_CONTEXT_MGR, nullptr), 0);
+    uapi::close(other);
+  }
+}
+
 // --- Mapping ---------------------------------------------------------------
 
 // Rows: AL-01 AL-02
@@ -400,6 +470,9 @@ TEST(UapiTest, AnOpenIsMappedOnce) {
   ASSERT_NE(map, MAP_FAILED);
   EXPECT_EQ(ErrorOf(uapi::mmap(nullptr, kPage, PROT_READ, MAP_SHARED, fd, 0)),
             EBUSY);
+  EXPECT_EQ(ErrorOf(uapi::mmap(nullptr, kPage, PROT_READ | PROT_WRITE,
+                               MAP_SHARED, fd, 0)),
+            EPERM);
   EXPECT_EQ(uapi::munmap(map, kPage), 0);
   EXPECT_EQ(ErrorOf(uapi::mmap(nullptr, kPage, PROT_READ, MAP_SHARED, fd, 0)),
             EBUSY);

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -37,11 +38,12 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "binderlite/core/arena.h"
+#include "binderlite/core/file.h"
 #include "binderlite/driver/driver.h"
 #include "binderlite/memory/mapping.h"
 #include "binderlite/memory/safe_user_memory.h"
 #include "binderlite/sync/locking.h"
-#include "binderlite/uapi/open_file.h"
+#include "binderlite/uapi/device_file.h"
 #include "binderlite/uapi/ready_pipe.h"
 #include "binderlite/uapi/system.h"
 #include "binderlite/wire/errc.h"
@@ -57,7 +59,7 @@ struct Identity {
 template <LockingPolicy L>
 class Facade {
  public:
-  using File = OpenFile<L>;
+  using File = DeviceFile<L>;
   using FilePtr = std::shared_ptr<File>;
 
   static Facade& Get() {
@@ -95,6 +97,7 @@ class Facade {
     options.arena_size = 0;
     options.nonblocking = (flags & O_NONBLOCK) != 0;
     options.memory = &memory_;
+    options.files = &descriptors_;
     options.readiness = readiness;
     // No thread has a record yet, so it is readable (PL-02).
     readiness->OnReady();
@@ -113,6 +116,7 @@ class Facade {
     const Errc error =
         file->Ioctl(fd, ThisThread().Tid(), static_cast<std::uint32_t>(request),
                     reinterpret_cast<std::uint64_t>(argument));
+    descriptors_.Finish();
     // Closed while the call was on its way in.
     if (error == Errc::kClosed) return Fail(EBADF);
     return error == Errc::kOk ? 0 : Fail(static_cast<int>(error));
@@ -210,7 +214,7 @@ class Facade {
     int ranges = 0;  // In the table of ranges.
     int polls = 0;   // Calls of Poll that have it in their set.
   };
-  using FileTable = std::map<FileId, Entry>;
+  using FilesById = std::map<FileId, Entry>;
   using ContextTable = std::map<std::string, std::unique_ptr<BasicContext<L>>>;
 
   static constexpr nfds_t kMostPolled = 1 << 20;
@@ -243,6 +247,9 @@ class Facade {
       }
       return tid_;
     }
+
+    // Files of which the present call has closed a descriptor.
+    std::vector<FilePtr> closed;
 
     // An eventfd to be woken through; -1 and errno.
     [[nodiscard]] int Event() {
@@ -282,6 +289,7 @@ class Facade {
     }
     // Nothing is lost: the child starts afresh.
     contexts_ = new ContextTable();
+    machine_ = nullptr;
     mu_.Unlock();
   }
 
@@ -326,16 +334,60 @@ class Facade {
     return !copy.empty() || Fail(ENOENT) == 0;
   }
 
+  // All devices are of one machine: a pid is the same in each of them.
   BasicContext<L>& ContextOf(const std::string& name) {
-    {
-      absl::MutexLock lock(&mu_);
-      const auto it = contexts_->find(name);
-      if (it != contexts_->end()) return *it->second;
-    }
-    auto made = std::make_unique<BasicContext<L>>(ContextOptions{.name = name});
     absl::MutexLock lock(&mu_);
-    return *contexts_->emplace(name, std::move(made)).first->second;
+    std::unique_ptr<BasicContext<L>>& context = (*contexts_)[name];
+    if (context == nullptr) {
+      ContextOptions options{.name = name};
+      context = machine_ == nullptr
+                    ? std::make_unique<BasicContext<L>>(std::move(options))
+                    : std::make_unique<BasicContext<L>>(std::move(options),
+                                                        *machine_);
+      if (machine_ == nullptr) machine_ = context.get();
+    }
+    return *context;
   }
+
+  // --- Descriptors in transactions -----------------------------------------
+
+  // The descriptors of the process. Of ours, those that are on their way keep
+  // their file, and closing one in the course of a call, as freeing a buffer
+  // does, is a close like any other; what follows from it is done after the
+  // call, when no lock of the driver is held.
+  class Descriptors : public FileTable {
+   public:
+    explicit Descriptors(Facade& facade) : facade_(facade) {}
+
+    Errc Get(int fd, OpenFile& file) override {
+      if (facade_.Find(fd) != nullptr) travels_.store(true);
+      return FileTable::Get(fd, file);
+    }
+
+    void Close(int fd) override {
+      const FilePtr file = facade_.Find(fd);
+      if (file == nullptr) {
+        SysClose(fd);
+        return;
+      }
+      absl::MutexLock lock(&file->readiness().pipe.mu);
+      if (SysClose(fd) == 0) ThisThread().closed.push_back(file);
+    }
+
+    // After each call.
+    void Finish() {
+      std::vector<FilePtr> closed;
+      closed.swap(ThisThread().closed);
+      for (const FilePtr& file : closed) file->proc().Flush();
+      facade_.CloseIfOver(closed);
+      // The driver may have dropped the last reference to one that travelled.
+      if (travels_.load(std::memory_order_relaxed)) facade_.Sweep();
+    }
+
+   private:
+    Facade& facade_;
+    std::atomic<bool> travels_{false};  // Any ever did.
+  };
 
   // --- Mapping -------------------------------------------------------------
 
@@ -353,7 +405,8 @@ class Facade {
     };
     const int type = flags & MAP_TYPE;
     if (length == 0 || offset % static_cast<off_t>(kPage) != 0 ||
-        (type != MAP_SHARED && type != MAP_PRIVATE)) {
+        (type != MAP_SHARED && type != MAP_PRIVATE &&
+         type != MAP_SHARED_VALIDATE)) {
       return Refuse(EINVAL);
     }
     if (PageUp(length) < length) return Refuse(ENOMEM);
@@ -364,8 +417,8 @@ class Facade {
       absl::MutexLock lock(&mu_);
       const auto it = files_.find(file->id());
       if (it == files_.end()) return Refuse(EBADF);
-      if (it->second.mapped_once) return Refuse(EBUSY);
       if ((protection & PROT_WRITE) != 0) return Refuse(EPERM);
+      if (it->second.mapped_once) return Refuse(EBUSY);
       result = MapEntry(it->second, address, PageUp(length), protection, flags,
                         replaced);
     }
@@ -592,12 +645,14 @@ class Facade {
   }
 
   memory::SafeUserMemory memory_;
+  Descriptors descriptors_{*this};
   absl::Mutex mu_;
   // Pointers, so that a child made by fork can leave them as they are.
-  FileTable files_ ABSL_GUARDED_BY(mu_);
+  FilesById files_ ABSL_GUARDED_BY(mu_);
   RangeTable ranges_ ABSL_GUARDED_BY(mu_);
   // A pointer, so that a child made by fork can leave it as it is.
   ContextTable* contexts_ ABSL_GUARDED_BY(mu_) = new ContextTable();
+  BasicContext<L>* machine_ ABSL_GUARDED_BY(mu_) = nullptr;  // The first one.
   bool forked_ = false;  // Only ever changed while there is one thread.
   bool told_ = false;    // Used in a child only.
 };

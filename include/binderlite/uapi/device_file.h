@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// OpenFile: one open of a device through the facade: the Proc, the descriptor
+// DeviceFile: one open of a device through the facade: the Proc, the descriptor
 // that stands for it, and the threads that have used it, by OS thread.
 //
 // Locks: `threads_mu_` guards the table of threads and is held while it is
 // searched; the pipe's mutex is described in uapi/ready_pipe.h.
 // Kernel: struct file and its binder_proc.
 
-#ifndef BINDERLITE_UAPI_OPEN_FILE_H_
-#define BINDERLITE_UAPI_OPEN_FILE_H_
+#ifndef BINDERLITE_UAPI_DEVICE_FILE_H_
+#define BINDERLITE_UAPI_DEVICE_FILE_H_
 
 #include <fcntl.h>
 #include <sys/types.h>
@@ -79,10 +79,10 @@ class Readiness : public ReadinessListener {
 };
 
 template <LockingPolicy L>
-class OpenFile {
+class DeviceFile {
  public:
-  OpenFile(BasicProc<L> proc, std::shared_ptr<Readiness> readiness, FileId id,
-           int flags)
+  DeviceFile(BasicProc<L> proc, std::shared_ptr<Readiness> readiness, FileId id,
+             int flags)
       : id_(id),
         flags_(flags),
         readiness_(std::move(readiness)),
@@ -180,4 +180,4 @@ class OpenFile {
 
 }  // namespace binderlite::uapi_internal
 
-#endif  // BINDERLITE_UAPI_OPEN_FILE_H_
+#endif  // BINDERLITE_UAPI_DEVICE_FILE_H_
