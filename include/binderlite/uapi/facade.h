@@ -31,6 +31,7 @@
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -147,6 +148,7 @@ class Facade {
   }
 
   int Close(int fd) {
+    if (IsHidden(fd)) return Fail(EBADF);
     const FilePtr file = Find(fd);
     if (file == nullptr) return SysClose(fd);
     return CloseWith(file, [fd] { return SysClose(fd); });
@@ -202,6 +204,26 @@ class Facade {
     return 0;
   }
 
+  // Whether the calling thread could read `file` now, by the descriptor `fd`;
+  // an error is POLLERR. From the first time on, it polls.
+  Errc IsReadable(const FilePtr& file, int fd, bool& readable) {
+    readable = false;
+    if (forked_) return Errc::kClosed;
+    return file->Poll(fd, ThisThread().Tid(), readable);
+  }
+
+  // Whether a number is that of a descriptor which the program has not got from
+  // anybody, and that it therefore must not close: programs that close whatever
+  // there is are not rare.
+  [[nodiscard]] bool IsHidden(int fd) {
+    {
+      const MaybeLock lock(*this);
+      if (events_.contains(fd)) return true;
+    }
+    return Find(fd) != nullptr &&
+           (SysFcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY;
+  }
+
   // Whether this process is a child made by fork, and its parent had files:
   // they cannot be used here.
   [[nodiscard]] bool forked() const { return forked_; }
@@ -234,7 +256,7 @@ class Facade {
     ThreadState(const ThreadState&) = delete;
     ThreadState& operator=(const ThreadState&) = delete;
     ~ThreadState() {
-      if (event_ >= 0) SysClose(event_);
+      DropEvent();
       if (tid_ != 0 && pid_ == ::getpid()) Get().ForgetThread(tid_);
     }
 
@@ -243,7 +265,7 @@ class Facade {
         // The first use, also in a child made by fork.
         pid_ = pid;
         tid_ = ::gettid();
-        if (event_ >= 0) SysClose(std::exchange(event_, -1));
+        DropEvent();
       }
       return tid_;
     }
@@ -255,12 +277,24 @@ class Facade {
     [[nodiscard]] int Event() {
       if (event_ < 0) {
         event_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (event_ >= 0) event_ = Hide(event_);
+        if (event_ < 0) return -1;
+        event_ = Hide(event_);
+        Facade& facade = Get();
+        absl::MutexLock lock(&facade.mu_);
+        facade.events_.insert(event_);
       }
       return event_;
     }
 
    private:
+    void DropEvent() {
+      if (event_ < 0) return;
+      Facade& facade = Get();
+      const MaybeLock lock(facade);
+      facade.events_.erase(event_);
+      SysClose(std::exchange(event_, -1));
+    }
+
     pid_t pid_ = 0;
     pid_t tid_ = 0;
     int event_ = -1;
@@ -412,6 +446,7 @@ class Facade {
     if (PageUp(length) < length) return Refuse(ENOMEM);
     if ((file->flags() & O_ACCMODE) == O_WRONLY) return Refuse(EACCES);
     std::vector<FilePtr> replaced;
+    memory::Mapping view;  // If it is not wanted, destroyed after the lock.
     void* result = MAP_FAILED;
     {
       absl::MutexLock lock(&mu_);
@@ -420,7 +455,7 @@ class Facade {
       if ((protection & PROT_WRITE) != 0) return Refuse(EPERM);
       if (it->second.mapped_once) return Refuse(EBUSY);
       result = MapEntry(it->second, address, PageUp(length), protection, flags,
-                        replaced);
+                        view, replaced);
     }
     Unmapped(replaced);
     return result;
@@ -430,7 +465,8 @@ class Facade {
   // program's, which cannot, nor be made so. Behind the largest arena the
   // program's view faults, as in the kernel. Neither is there after a fork.
   void* MapEntry(Entry& entry, void* address, std::size_t length,
-                 int protection, int flags, std::vector<FilePtr>& replaced)
+                 int protection, int flags, memory::Mapping& view,
+                 std::vector<FilePtr>& replaced)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     const std::size_t usable = std::min(length, core::Arena<L>::kMaxSize);
     const int memory =
@@ -438,7 +474,7 @@ class Facade {
     if (memory < 0) return MAP_FAILED;
     void* base = MAP_FAILED;
     if (::ftruncate(memory, static_cast<off_t>(usable)) == 0) {
-      memory::Mapping view(memory, usable);
+      view = memory::Mapping(memory, usable);
       // Linux before 5.1 does not know the first one: there, mprotect works.
       SysFcntl(memory, F_ADD_SEALS, F_SEAL_FUTURE_WRITE);
       SysFcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
@@ -650,6 +686,7 @@ class Facade {
   // Pointers, so that a child made by fork can leave them as they are.
   FilesById files_ ABSL_GUARDED_BY(mu_);
   RangeTable ranges_ ABSL_GUARDED_BY(mu_);
+  std::set<int> events_ ABSL_GUARDED_BY(mu_);  // Of the ThreadStates.
   // A pointer, so that a child made by fork can leave it as it is.
   ContextTable* contexts_ ABSL_GUARDED_BY(mu_) = new ContextTable();
   BasicContext<L>* machine_ ABSL_GUARDED_BY(mu_) = nullptr;  // The first one.
