@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The device of a real kernel. Runs as root in the machine that
+// scripts/run-on-kernel-binder starts.
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "device.h"
+#include "proc_files.h"
+
+namespace binderlite::conformance::device {
+namespace {
+
+class Child : public Process {
+ public:
+  explicit Child(pid_t pid) : pid_(pid) {}
+  ~Child() override { End(); }
+  pid_t pid() const override { return pid_; }
+  void End() override {
+    if (ended_) return;
+    ended_ = true;
+    kill(pid_, SIGKILL);
+    while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+
+ private:
+  pid_t pid_;
+  bool ended_ = false;
+};
+
+void OnSignal(int /*signal*/) {}
+
+}  // namespace
+
+std::string Name() { return "kernel"; }
+
+void SetUp() {
+  struct sigaction action = {};
+  action.sa_handler = OnSignal;  // without SA_RESTART
+  sigaction(SIGUSR1, &action, nullptr);
+  for (const char* path : {"/dev/binder", "/dev/hwbinder", "/dev/vndbinder"}) {
+    chmod(path, 0666);
+  }
+}
+
+int Open(const char* path, int flags, const Identity& /*who*/) {
+  return open(path, flags);
+}
+int Ioctl(int fd, unsigned long request, void* arg) {
+  return ioctl(fd, request, arg);
+}
+void* Mmap(std::size_t size, int prot, int flags, int fd) {
+  return mmap(nullptr, size, prot, flags, fd, 0);
+}
+int Munmap(void* address, std::size_t size) { return munmap(address, size); }
+int Poll(struct pollfd* fds, nfds_t count, int timeout_ms) {
+  return poll(fds, count, timeout_ms);
+}
+int Close(int fd) { return close(fd); }
+
+std::unique_ptr<Process> Start(const Identity& who,
+                               std::function<void(const Identity&)> main) {
+  std::fflush(stdout);
+  const pid_t pid = fork();
+  if (pid < 0) {
+    std::perror("fork");
+    std::abort();
+  }
+  if (pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (who.euid != 0 && seteuid(who.euid) != 0) _exit(1);
+    main({.pid = getpid(), .euid = who.euid});
+    _exit(0);
+  }
+  return std::make_unique<Child>(pid);
+}
+
+void Interrupt(pid_t pid, pid_t tid, int /*fd*/) {
+  syscall(SYS_tgkill, pid, tid, SIGUSR1);
+}
+
+std::optional<std::uint64_t> AsleepInCall(pid_t pid, pid_t tid) {
+  return TaskAsleepInCall(pid, tid, SYS_recvfrom);
+}
+
+bool NeedsOrderlyEnd() { return false; }
+
+// What has been closed is released by the kernel's workers. Handing work to a
+// worker wakes it at once, so if none is awake, there is none to do.
+bool BackgroundIdle() {
+  DIR* proc = opendir("/proc");
+  if (proc == nullptr) return true;
+  bool idle = true;
+  while (const dirent* entry = readdir(proc)) {
+    if (entry->d_name[0] < '0' || entry->d_name[0] > '9') continue;
+    const std::string path = std::string("/proc/") + entry->d_name + "/stat";
+    char text[512];
+    if (ReadSmallFile(path.c_str(), text, sizeof(text)) <= 0) continue;
+    if (std::strstr(text, "(kworker/") == nullptr) continue;
+    const char* end = std::strrchr(text, ')');
+    if (end != nullptr && end[2] != 'I') idle = false;
+    if (!idle) break;
+  }
+  closedir(proc);
+  return idle;
+}
+
+bool NothingOpen() {
+  char text[256];
+  if (ReadSmallFile("/sys/kernel/debug/binder/state", text, sizeof(text)) <=
+      0) {
+    return true;
+  }
+  return std::strstr(text, "proc ") == nullptr &&
+         std::strstr(text, "node ") == nullptr;
+}
+
+}  // namespace binderlite::conformance::device

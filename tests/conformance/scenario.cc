@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The beginnings that scenarios share.
+
+#include "scenario.h"
+
+#include <string>
+
+namespace binderlite::conformance {
+namespace {
+
+std::string Who(char process) { return std::string(1, process) + ".0 "; }
+
+// What the thread's call, made before or just now, has returned.
+const Result* ResultOf(const World& w, char process) {
+  for (const Completion& completion : w.completed()) {
+    if (completion.step.process == process) return &completion.result;
+  }
+  return nullptr;
+}
+
+class QuietWorld {
+ public:
+  explicit QuietWorld(World& w) : w_(w), before_(w.SetQuiet(true)) {}
+  ~QuietWorld() { w_.SetQuiet(before_); }
+  QuietWorld(const QuietWorld&) = delete;
+  QuietWorld& operator=(const QuietWorld&) = delete;
+
+ private:
+  World& w_;
+  const bool before_;
+};
+
+}  // namespace
+
+void StartProcess(World& w, char name, const std::string& options) {
+  const QuietWorld quiet(w);
+  if (!options.empty()) w.Do(std::string(1, name) + " new " + options);
+  w.Do(Who(name) + "up");
+  w.Do(Who(name) + "version");
+}
+
+void StartManager(World& w, const std::string& node) {
+  const QuietWorld quiet(w);
+  w.Do("M.0 up");
+  w.Do(node.empty() ? "M.0 ctxmgr" : "M.0 ctxmgrext " + node);
+}
+
+std::uint32_t GiveNode(World& w, char client, std::uint64_t ptr,
+                       std::uint64_t cookie, std::uint32_t flags) {
+  const QuietWorld quiet(w);
+  const std::string node = std::to_string(ptr) + ":" + std::to_string(cookie);
+  w.Do(Who(client) + "wr r=256 txn:0:9000:0");
+  const Result call = w.Do("M.0 wr r=256");
+  if (call.returns.empty() || call.returns.back().buffer.empty()) {
+    w.Expect(false, "the manager gets the call of GiveNode");
+    return 0;
+  }
+  w.Do("M.0 wr r=256 free:" + call.returns.back().buffer +
+       " reply:9001:0 [ bin:" + node + ":" + std::to_string(flags) + " ]");
+  const Result* reply = ResultOf(w, client);
+  if (reply == nullptr || reply->returns.empty() ||
+      reply->returns.back().objects.empty()) {
+    w.Expect(false, "the client gets the node of GiveNode");
+    return 0;
+  }
+  const std::uint32_t handle = reply->returns.back().objects[0].handle;
+  const std::string buffer = reply->returns.back().buffer;
+  w.Do(Who(client) + "wr acq:" + std::to_string(handle) + " free:" + buffer);
+  w.Do("M.0 wr incdone:" + node + " acqdone:" + node);
+  return handle;
+}
+
+}  // namespace binderlite::conformance
