@@ -13,10 +13,8 @@
 #include <sys/types.h>
 
 #include <cstddef>
-#include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 
 namespace binderlite::conformance::device {
@@ -55,10 +53,6 @@ std::unique_ptr<Process> Start(const Identity& who,
 
 // Makes the blocking wait of that thread fail with EINTR.
 void Interrupt(pid_t pid, pid_t tid, int fd);
-
-// If the thread is asleep in a call (other than in the harness's own waiting
-// for orders): a number that changes whenever it has been awake since.
-std::optional<std::uint64_t> AsleepInCall(pid_t pid, pid_t tid);
 
 // Whether ending a process needs its threads to leave the driver and its opens
 // to be closed beforehand.

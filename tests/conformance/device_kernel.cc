@@ -94,10 +94,6 @@ void Interrupt(pid_t pid, pid_t tid, int /*fd*/) {
   syscall(SYS_tgkill, pid, tid, SIGUSR1);
 }
 
-std::optional<std::uint64_t> AsleepInCall(pid_t pid, pid_t tid) {
-  return TaskAsleepInCall(pid, tid, SYS_recvfrom);
-}
-
 bool NeedsOrderlyEnd() { return false; }
 
 // What has been closed is released by the kernel's workers. Handing work to a

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Looks at threads through /proc: shared by the two device_*.cc.
+// Looks at threads through /proc.
 
 #ifndef BINDERLITE_TESTS_CONFORMANCE_PROC_FILES_H_
 #define BINDERLITE_TESTS_CONFORMANCE_PROC_FILES_H_
@@ -14,7 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <optional>
-#include <string>
+#include <utility>
 
 namespace binderlite::conformance {
 
@@ -28,39 +28,76 @@ inline ssize_t ReadSmallFile(const char* path, char* out, std::size_t size) {
   return n;
 }
 
-// The state letter in /proc/.../stat, '?' if there is no such task.
-inline char TaskState(const char* stat_path) {
-  char text[512];
-  if (ReadSmallFile(stat_path, text, sizeof(text)) <= 0) return '?';
-  const char* end = std::strrchr(text, ')');
-  return end == nullptr || end[1] == '\0' ? '?' : end[2];
-}
+// Watches a thread that is to make a call, from outside.
+class TaskWatch {
+ public:
+  TaskWatch() = default;
+  // `idle_call` is the number of the system call in which it waits for orders.
+  TaskWatch(pid_t pid, pid_t tid, long idle_call)
+      : idle_call_(idle_call),
+        stat_(Open(pid, tid, "stat")),
+        syscall_(Open(pid, tid, "syscall")),
+        schedstat_(Open(pid, tid, "schedstat")) {}
+  ~TaskWatch() {
+    for (int fd : {stat_, syscall_, schedstat_}) {
+      if (fd >= 0) close(fd);
+    }
+  }
+  TaskWatch(TaskWatch&& other) noexcept { Swap(other); }
+  TaskWatch& operator=(TaskWatch&& other) noexcept {
+    Swap(other);
+    return *this;
+  }
 
-// The number of the system call that a task is blocked in, -1 if it is not.
-inline long BlockedInSyscall(const char* syscall_path) {
-  char text[256];
-  if (ReadSmallFile(syscall_path, text, sizeof(text)) <= 0) return -1;
-  if (text[0] < '0' || text[0] > '9') return -1;  // "running"
-  return std::strtol(text, nullptr, 10);
-}
+  // If the thread is asleep in a call: a number that changes whenever it has
+  // been awake since. Being asleep is not enough, as a task on its way to sleep
+  // may still change its mind: it has to be off the processor as well.
+  std::optional<std::uint64_t> AsleepInCall() {
+    char text[512];
+    // The number of the call that it is blocked in, or "running".
+    if (Read(syscall_, text, sizeof(text)) <= 0) return std::nullopt;
+    if (text[0] < '0' || text[0] > '9') return std::nullopt;
+    if (std::strtol(text, nullptr, 10) == idle_call_) return std::nullopt;
+    // Time on the processor, time waiting for it, times it was put on it.
+    std::uint64_t stamp = 0;
+    if (Read(schedstat_, text, sizeof(text)) > 0) {
+      const char* last = std::strrchr(text, ' ');
+      if (last != nullptr) stamp = std::strtoull(last, nullptr, 10);
+    }
+    if (asleep_ == stamp) return stamp;
+    // What sleeps for a lock or a page is in another state.
+    if (Read(stat_, text, sizeof(text)) <= 0) return std::nullopt;
+    const char* end = std::strrchr(text, ')');
+    if (end == nullptr || std::strncmp(end, ") S", 3) != 0) return std::nullopt;
+    asleep_ = stamp;
+    return stamp;
+  }
 
-// See device::AsleepInCall. Being asleep is not enough, as a task on its way
-// to sleep may still change its mind: it has to be off the processor as well.
-inline std::optional<std::uint64_t> TaskAsleepInCall(pid_t pid, pid_t tid,
-                                                     long harness_call) {
-  char path[64];
-  std::snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
-  if (TaskState(path) != 'S') return std::nullopt;
-  std::snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", pid, tid);
-  const long call = BlockedInSyscall(path);
-  if (call < 0 || call == harness_call) return std::nullopt;
-  // Time on the processor, time waiting for it, times it was put on it.
-  std::snprintf(path, sizeof(path), "/proc/%d/task/%d/schedstat", pid, tid);
-  char text[128];
-  if (ReadSmallFile(path, text, sizeof(text)) <= 0) return 0;
-  const char* last = std::strrchr(text, ' ');
-  return last == nullptr ? 0 : std::strtoull(last, nullptr, 10);
-}
+ private:
+  static int Open(pid_t pid, pid_t tid, const char* name) {
+    char path[64];
+    std::snprintf(path, sizeof(path), "/proc/%d/task/%d/%s", pid, tid, name);
+    return open(path, O_RDONLY | O_CLOEXEC);
+  }
+  static ssize_t Read(int fd, char* out, std::size_t size) {
+    const ssize_t n = pread(fd, out, size - 1, 0);
+    out[n < 0 ? 0 : n] = '\0';
+    return n;
+  }
+  void Swap(TaskWatch& other) {
+    std::swap(idle_call_, other.idle_call_);
+    std::swap(stat_, other.stat_);
+    std::swap(syscall_, other.syscall_);
+    std::swap(schedstat_, other.schedstat_);
+    std::swap(asleep_, other.asleep_);
+  }
+
+  long idle_call_ = -1;
+  int stat_ = -1;
+  int syscall_ = -1;
+  int schedstat_ = -1;
+  std::optional<std::uint64_t> asleep_;
+};
 
 }  // namespace binderlite::conformance
 

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -501,6 +502,7 @@ World::Actor_& World::FindActor(Process_& process, int thread) {
   while (recv(actor.socket, &hello, sizeof(hello), 0) < 0 && errno == EINTR) {
   }
   actor.tid = hello.tid;
+  actor.watch = TaskWatch(hello.pid, hello.tid, SYS_recvfrom);
   actor.started = true;
   return actor;
 }
@@ -740,11 +742,11 @@ void World::Settle(Actor_* acting, bool background) {
   for (auto& process : processes_) {
     for (Actor_& actor : process->actors) {
       if (actor.busy.has_value()) {
-        all.push_back({process.get(), &actor, std::nullopt, std::nullopt});
+        all.push_back({process.get(), &actor, actor.asleep, std::nullopt});
       }
     }
   }
-  if (acting != nullptr) WaitForInput(acting->socket, 2000000);
+  if (acting != nullptr) WaitForInput(acting->socket, 300000);
   const std::int64_t start = Now();
   for (;;) {
     bool again = false;
@@ -756,8 +758,7 @@ void World::Settle(Actor_* acting, bool background) {
         again = true;
         continue;
       }
-      const std::optional<std::uint64_t> stamp =
-          device::AsleepInCall(s.process->process->pid(), s.actor->tid);
+      const std::optional<std::uint64_t> stamp = s.actor->watch.AsleepInCall();
       if (!stamp.has_value() || stamp != s.stamp) again = true;
       if (!stamp.has_value()) moving = s.actor->socket;
       s.stamp = stamp;
@@ -775,7 +776,9 @@ void World::Settle(Actor_* acting, bool background) {
     }
   }
   for (Sleeper& s : all) {
+    s.actor->asleep = s.stamp;
     if (!s.answer.has_value()) continue;
+    s.actor->asleep.reset();
     Step step = std::move(*s.actor->busy);
     s.actor->busy.reset();
     Result result = Decode(*s.process, *s.actor, step, *s.answer);

@@ -23,6 +23,7 @@
 #include "binderlite/wire/commands.h"
 #include "binderlite/wire/structs.h"
 #include "device.h"
+#include "proc_files.h"
 #include "rpc.h"
 
 namespace binderlite::conformance {
@@ -162,6 +163,8 @@ class World {
     bool started = false;
     bool ended = false;
     pid_t tid = 0;
+    TaskWatch watch;
+    std::optional<std::uint64_t> asleep;  // what `watch` said when all rested
     // The call that it is in.
     std::optional<Step> busy;
     int fd = -1;
