@@ -55,7 +55,7 @@ Generator::Generator(const Options& options)
     queue_.push_back(who + "mmap " + kSizes[random_.Below(5)]);
     queue_.push_back(who + "file f" + std::string(1, name));
     if (name == 'M') {
-      queue_.push_back(random_.Percent(50) ? "M.0 ctxmgr"
+      queue_.push_back(random_.Percent(30) ? "M.0 ctxmgr"
                                            : "M.0 ctxmgrext 0x5 0x6 0x100");
     }
     if (random_.Percent(40)) {
@@ -373,34 +373,65 @@ std::string Generator::Line(const World& world) {
     }
     return who + "version";
   }
+  const bool no_manager =
+      std::none_of(procs_.begin(), procs_.end(),
+                   [](const Proc& other) { return other.manager; });
+  if (no_manager && random_.Percent(name == 'B' ? 3 : 25)) {
+    return who + (random_.Percent(30) ? "ctxmgr" : "ctxmgrext 0x5 0x6 0x100");
+  }
   std::size_t here = 0;
   for (const auto& [other, thread] : asleep) {
     if (other == name) ++here;
   }
-  switch (random_.Weighted({880, 90, 10, 6, 6, 3, 8})) {
+  // What brings several things to everybody is done when nobody is asleep that
+  // could take them. So wake them all first.
+  const auto when_awake = [&](const std::string& line) {
+    queue_.push_back(line);
+    for (const auto& [other, thread] : asleep) {
+      queue_.push_back(Who(Find(other), thread) + "interrupt");
+    }
+    std::string first = queue_.back();
+    queue_.pop_back();
+    return first;
+  };
+  const bool few_asleep = asleep.size() <= 1 && idle_sleepers_.empty();
+  switch (random_.Weighted({870, 80, 12, 6, 9, 3, 8, 12})) {
     case 0:
       return WriteRead(world, proc, number);
     case 1:
       return who + Request(proc);
     case 2:
-      // Wakes the callers of what it served, one each.
-      if (asleep.size() <= 1 && idle_sleepers_.empty()) return who + "exit";
-      return WriteRead(world, proc, number);
+      return few_asleep ? who + "exit" : when_awake(who + "exit");
     case 3:
-      if (here <= 1) return who + "flush";
-      return WriteRead(world, proc, number);
+      return here <= 1 ? who + "flush" : when_awake(who + "flush");
     case 4:
-      // Brings several things to everybody it had to do with.
-      if (asleep.size() <= 1 && idle_sleepers_.empty()) return who + "close";
-      return WriteRead(world, proc, number);
+      if (proc.manager && random_.Percent(60)) return who + "exterr";
+      return few_asleep ? who + "close" : when_awake(who + "close");
     case 5:
       if (random_.Percent(50)) {
-        return proc.mapped ? who + "munmap" : who + "mmap 8192";
+        return proc.mapped && !proc.manager ? who + "munmap"
+                                            : who + "mmap 8192";
       }
       return who + "mmap 4096" + (random_.Percent(50) ? " rw" : "");
-    default:
+    case 6:
       return who + "nonblock " + (proc.nonblock ? "0" : "1");
+    default:
+      if (options_.only_6_1) return who + "exterr";
+      return when_awake(who + FreezeRequest());
   }
+}
+
+std::string Generator::FreezeRequest() {
+  // Thawing is what a frozen one needs most.
+  for (const Proc& other : procs_) {
+    if (other.frozen && random_.Percent(40)) {
+      return "freeze " + std::string(1, other.name) + " 0";
+    }
+  }
+  const std::string whom(1, procs_[random_.Below(procs_.size())].name);
+  if (random_.Percent(4)) return "freeze 99999999 1 0";
+  if (random_.Percent(2)) return "freeze " + whom + " bad";
+  return "freeze " + whom + (random_.Percent(75) ? " 1 0" : " 0 0");
 }
 
 std::string Generator::WriteRead(const World& world, Proc& proc, int thread) {
@@ -414,9 +445,13 @@ std::string Generator::WriteRead(const World& world, Proc& proc, int thread) {
   const bool careful = any_asleep;
   const Thread& state = proc.threads[thread];
   // Reading is more than anything what keeps a conversation going.
+  const bool nothing_to_do = proc.manager && proc.handles.empty() &&
+                             proc.buffers.empty() && proc.dones.empty() &&
+                             state.stack.empty();
   const bool read_only =
-      random_.Percent(state.stack.empty() ? (proc.pending > 0 ? 45 : 15)
-                                          : (state.stack.back() ? 8 : 60));
+      random_.Percent(nothing_to_do         ? 80
+                      : state.stack.empty() ? (proc.pending > 0 ? 45 : 15)
+                                            : (state.stack.back() ? 8 : 60));
   const auto read = [&] {
     if (random_.Percent(4)) {
       return " r=" + Text(std::vector<int>{4, 8, 79, 80, 84, 100,
@@ -438,6 +473,8 @@ std::string Generator::WriteRead(const World& world, Proc& proc, int thread) {
   for (std::size_t i = 0; i < count; ++i) {
     commands += ' ';
     commands += OneCommand(world, proc, thread, careful, &wants_read);
+    // Behind a call that waits for its answer, little makes sense.
+    if (wants_read && random_.Percent(85)) break;
   }
   std::string line = who + "wr";
   // While somebody else sleeps, only wait for what nobody else can get.
@@ -492,7 +529,11 @@ std::string Generator::OneCommand(const World& /*world*/, Proc& proc,
       return "reply:" + Text(code_) + ":" + Text(flags) + payload;
     }
     case 1: {
-      bool sync = false;
+      bool sync = random_.Percent(55);
+      // Who waits for an answer cannot call once more.
+      if (!state.stack.empty() && !state.stack.back() && !random_.Percent(6)) {
+        sync = false;
+      }
       std::string text = Transaction(proc, careful, &sync);
       *wants_read = sync;
       return text;
@@ -538,7 +579,6 @@ std::string Generator::Transaction(Proc& proc, bool careful, bool* sync) {
   ++code_;
   std::uint32_t code = code_;
   std::uint32_t flags = 0;
-  *sync = random_.Percent(55);
   if (!*sync) flags |= kTfOneWay;
   if (random_.Percent(50)) flags |= kTfAcceptFds;
   if (random_.Percent(10)) flags |= kTfClearBuf;
@@ -564,7 +604,7 @@ std::string Generator::Payload(Proc& proc, std::uint32_t code, bool careful) {
   };
   if (random_.Percent(25)) return "";
   if (random_.Percent(70)) raw(random_.Below(40));
-  if (random_.Percent(5)) raw(256 + random_.Below(3000));
+  if (random_.Percent(7)) raw(256 + random_.Below(3600));
   std::size_t count = random_.Percent(45) ? 1 + random_.Below(3) : 0;
   if (careful) count = std::min<std::size_t>(count, 1);
   std::vector<std::pair<std::size_t, std::uint64_t>> ptrs;  // index, length
@@ -576,7 +616,9 @@ std::string Generator::Payload(Proc& proc, std::uint32_t code, bool careful) {
     objects.push_back(object);
   };
   for (std::size_t i = 0; i < count; ++i) {
-    const std::size_t kind = random_.Weighted({30, 12, 24, 8, 16, 14, 8, 1});
+    const bool none = proc.handles.empty();
+    const std::size_t kind = random_.Weighted(
+        {30, 10, none ? 2u : 24u, none ? 1u : 8u, 16, 14, 8, 1});
     switch (kind) {
       case 0:
       case 1: {
@@ -783,17 +825,8 @@ std::string Generator::Request(Proc& proc) {
       return random_.Percent(4) ? "exterr bad" : "exterr";
     case 1:
       return random_.Percent(20) ? "version ro" : "version";
-    case 2: {
-      // Thawing is what a frozen one needs most.
-      for (const Proc& other : procs_) {
-        if (other.frozen && random_.Percent(40)) {
-          return "freeze " + std::string(1, other.name) + " 0";
-        }
-      }
-      if (random_.Percent(4)) return "freeze 99999999 1 0";
-      if (random_.Percent(2)) return "freeze " + whom + " bad";
-      return "freeze " + whom + (random_.Percent(70) ? " 1 0" : " 0 0");
-    }
+    case 2:
+      return FreezeRequest();
     case 3:
       return "frozeninfo " + (random_.Percent(5) ? "99999999" : whom) +
              (random_.Percent(3) ? " bad" : "");

@@ -124,6 +124,7 @@ class Generator {
   std::string Freeze(Proc& proc);
   std::string Nonsense(Proc& proc);
   std::string Request(Proc& proc);
+  std::string FreezeRequest();
   std::uint32_t AnyHandle(Proc& proc, bool strong);
   std::uint64_t NewCookie();
   std::string Who(const Proc& proc, int thread) const;
