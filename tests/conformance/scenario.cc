@@ -71,4 +71,58 @@ std::uint32_t GiveNode(World& w, char client, std::uint64_t ptr,
   return handle;
 }
 
+std::uint32_t GiveManager(World& w, char owner, std::uint64_t ptr,
+                          std::uint64_t cookie, std::uint32_t flags) {
+  const QuietWorld quiet(w);
+  const std::string node = std::to_string(ptr) + ":" + std::to_string(cookie);
+  w.Do(Who(owner) + "wr r=256 txn:0:9100:1 [ bin:" + node + ":" +
+       std::to_string(flags) + " ]");
+  w.Do(Who(owner) + "wr incdone:" + node + " acqdone:" + node);
+  const Result call = w.Do("M.0 wr r=256");
+  if (call.returns.empty() || call.returns.back().objects.empty()) {
+    w.Expect(false, "the manager gets the node of GiveManager");
+    return 0;
+  }
+  const std::uint32_t handle = call.returns.back().objects[0].handle;
+  w.Do("M.0 wr acq:" + std::to_string(handle) +
+       " free:" + call.returns.back().buffer);
+  return handle;
+}
+
+std::uint32_t ShareNode(World& w, char owner, char client, std::uint64_t ptr,
+                        std::uint64_t cookie, std::uint32_t flags) {
+  const QuietWorld quiet(w);
+  const std::string theirs =
+      std::to_string(GiveManager(w, owner, ptr, cookie, flags));
+  w.Do(Who(client) + "wr r=256 txn:0:9101:0");
+  const Result call = w.Do("M.0 wr r=256");
+  if (call.returns.empty() || call.returns.back().buffer.empty()) {
+    w.Expect(false, "the manager gets the call of ShareNode");
+    return 0;
+  }
+  w.Do("M.0 wr r=256 free:" + call.returns.back().buffer +
+       " reply:9102:0 [ hnd:" + theirs + " ]");
+  const Result* reply = ResultOf(w, client);
+  if (reply == nullptr || reply->returns.empty() ||
+      reply->returns.back().objects.empty()) {
+    w.Expect(false, "the client gets the node of ShareNode");
+    return 0;
+  }
+  const std::uint32_t handle = reply->returns.back().objects[0].handle;
+  const std::string buffer = reply->returns.back().buffer;
+  w.Do(Who(client) + "wr acq:" + std::to_string(handle) + " free:" + buffer);
+  w.Do("M.0 wr rel:" + theirs);
+  return handle;
+}
+
+void ExpectError(World& w, const std::string& who, Br command, int error) {
+  const Result& result = w.Do(who + " exterr");
+  w.Expect(result.ret == 0 &&
+               result.extended_error.command ==
+                   static_cast<std::uint32_t>(command) &&
+               result.extended_error.param == -error,
+           "the error is " + std::string(ToString(command)) + " " +
+               ErrnoName(error));
+}
+
 }  // namespace binderlite::conformance

@@ -43,6 +43,17 @@ void StartProcess(World& w, char name, const std::string& options = "");
 std::uint32_t GiveNode(World& w, char client, std::uint64_t ptr,
                        std::uint64_t cookie, std::uint32_t flags = 0);
 
+// M gets a handle to a node of `owner`, with one strong reference; `owner`
+// acknowledges.
+std::uint32_t GiveManager(World& w, char owner, std::uint64_t ptr,
+                          std::uint64_t cookie, std::uint32_t flags = 0);
+// `client` gets it, M does not keep it.
+std::uint32_t ShareNode(World& w, char owner, char client, std::uint64_t ptr,
+                        std::uint64_t cookie, std::uint32_t flags = 0);
+
+// The extended error of that thread is now this.
+void ExpectError(World& w, const std::string& who, Br command, int error);
+
 }  // namespace binderlite::conformance
 
 #define SCENARIO(name, rows)                                                \
