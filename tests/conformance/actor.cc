@@ -10,6 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -44,6 +46,16 @@ class Scratch {
   std::byte* unreadable() { return base_ + kMaxImage; }
   std::byte* read_only() { return base_ + kMaxImage + kPage; }
 
+  // Any thread may do this, while the owner is in a call.
+  int HideLastPage() {
+    hidden_ = true;
+    return mprotect(unreadable() - kPage, kPage, PROT_NONE);
+  }
+  void Show() {
+    if (!hidden_.exchange(false)) return;
+    mprotect(unreadable() - kPage, kPage, PROT_READ | PROT_WRITE);
+  }
+
   std::byte* Place(const std::byte* image, const Request& request,
                    const Relocation* relocations) {
     std::byte* at = unreadable() - request.image_size;
@@ -68,14 +80,22 @@ class Scratch {
  private:
   static constexpr std::size_t kSize = kMaxImage + 2 * kPage;
   std::byte* base_;
+  std::atomic<bool> hidden_ = false;
 };
+
+// The memory of a process's actors.
+using Scratches = std::array<std::atomic<Scratch*>, 16>;
 
 class Actor {
  public:
-  Actor(const device::Identity& who, int socket) : who_(who), socket_(socket) {
+  Actor(const device::Identity& who, int socket, Scratches& all,
+        std::uint32_t number)
+      : who_(who), socket_(socket), all_(all), number_(number) {
+    all_.at(number) = &scratch_;
     if (pipe2(pipe_, O_CLOEXEC) != 0) std::abort();
   }
   ~Actor() {
+    all_.at(number_) = nullptr;
     close(pipe_[0]);
     close(pipe_[1]);
   }
@@ -104,6 +124,7 @@ class Actor {
       errno = 0;
       response.ret = Execute(request, placed, response);
       if (response.ret == -1) response.error = errno;
+      scratch_.Show();
       out_.insert(out_.end(), placed, placed + request.back);
       response.size = static_cast<std::uint32_t>(out_.size());
       std::vector<std::byte> answer(sizeof(response) + out_.size());
@@ -180,6 +201,19 @@ class Actor {
         out.value =
             static_cast<std::uint64_t>(getpriority(PRIO_PROCESS, Tid()));
         return 0;
+      case Call::kIoctlInterrupted:
+        return device::IoctlInterrupted(r.fd, r.a, Argument(r, placed));
+      case Call::kBorrow:
+        return device::Borrow(static_cast<pid_t>(r.a), r.fd);
+      case Call::kSetEuid:
+        // Of this thread only. Who is not root keeps it: a device that knows
+        // who has opened does not ask.
+        syscall(SYS_setresuid, -1, static_cast<uid_t>(r.a), -1);
+        return 0;
+      case Call::kHide: {
+        Scratch* other = all_.at(r.a);
+        return other == nullptr ? -1 : other->HideLastPage();
+      }
       case Call::kEndThread:
         return 0;
     }
@@ -231,6 +265,8 @@ class Actor {
 
   const device::Identity who_;
   const int socket_;
+  Scratches& all_;
+  const std::uint32_t number_;
   int pipe_[2];
   Scratch scratch_;
   std::vector<std::byte> out_;
@@ -240,6 +276,7 @@ class Actor {
 }  // namespace
 
 void RunActors(const device::Identity& who, const std::vector<int>& sockets) {
+  Scratches scratches = {};
   std::vector<std::thread> threads;
   // The last socket says which one to start; the end of it, that no more will.
   std::uint32_t number = 0;
@@ -247,8 +284,8 @@ void RunActors(const device::Identity& who, const std::vector<int>& sockets) {
     const ssize_t n = recv(sockets.back(), &number, sizeof(number), 0);
     if (n < 0 && errno == EINTR) continue;
     if (n < static_cast<ssize_t>(sizeof(number))) break;
-    threads.emplace_back([&who, socket = sockets[number]] {
-      Actor actor(who, socket);
+    threads.emplace_back([&who, &scratches, socket = sockets[number], number] {
+      Actor actor(who, socket, scratches, number);
       actor.Run();
     });
   }

@@ -34,10 +34,14 @@ void SetUp();
 // The system calls, called by the threads of a simulated process.
 int Open(const char* path, int flags, const Identity& who);
 int Ioctl(int fd, unsigned long request, void* arg);
+// The same, but an interrupt has arrived before the call can go to sleep.
+int IoctlInterrupted(int fd, unsigned long request, void* arg);
 void* Mmap(std::size_t size, int prot, int flags, int fd);
 int Munmap(void* address, std::size_t size);
 int Poll(struct pollfd* fds, nfds_t count, int timeout_ms);
 int Close(int fd);
+// Another descriptor of what is `fd` in that process, as if inherited.
+int Borrow(pid_t pid, int fd);
 
 // A simulated process. `main` runs as its first thread and returns when its
 // socket is closed.

@@ -5,6 +5,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -17,6 +19,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include "device.h"
@@ -45,6 +48,62 @@ class Child : public Process {
 
 void OnSignal(int /*signal*/) {}
 
+constexpr std::size_t kPage = 4096;
+
+// A page that is not there until somebody looks at it, and then comes with the
+// signal for who did.
+class PageWithSignal {
+ public:
+  PageWithSignal(const void* content, std::size_t size)
+      : tid_(static_cast<pid_t>(syscall(SYS_gettid))),
+        fd_(static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC))),
+        page_(Map()),
+        content_(Map()) {
+    std::memcpy(content_, content, size);
+    struct uffdio_api api = {.api = UFFD_API, .features = 0, .ioctls = 0};
+    struct uffdio_register area = {};
+    area.range = {.start = reinterpret_cast<__u64>(page_), .len = kPage};
+    area.mode = UFFDIO_REGISTER_MODE_MISSING;
+    if (fd_ < 0 || ioctl(fd_, UFFDIO_API, &api) != 0 ||
+        ioctl(fd_, UFFDIO_REGISTER, &area) != 0) {
+      std::perror("userfaultfd");
+      std::abort();
+    }
+    helper_ = std::thread([this] { Help(); });
+  }
+  ~PageWithSignal() {
+    helper_.join();
+    close(fd_);
+    munmap(page_, kPage);
+    munmap(content_, kPage);
+  }
+  PageWithSignal(const PageWithSignal&) = delete;
+  PageWithSignal& operator=(const PageWithSignal&) = delete;
+  void* get() const { return page_; }
+
+ private:
+  static void* Map() {
+    return mmap(nullptr, kPage, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  }
+  void Help() {
+    struct uffd_msg message;
+    if (read(fd_, &message, sizeof(message)) != sizeof(message)) std::abort();
+    syscall(SYS_tgkill, getpid(), tid_, SIGUSR1);
+    struct uffdio_copy copy = {};
+    copy.dst = reinterpret_cast<__u64>(page_);
+    copy.src = reinterpret_cast<__u64>(content_);
+    copy.len = kPage;
+    if (ioctl(fd_, UFFDIO_COPY, &copy) != 0) std::abort();
+  }
+
+  const pid_t tid_;
+  const int fd_;
+  void* const page_;
+  void* const content_;
+  std::thread helper_;
+};
+
 }  // namespace
 
 std::string Name() { return "kernel"; }
@@ -64,6 +123,19 @@ int Open(const char* path, int flags, const Identity& /*who*/) {
 int Ioctl(int fd, unsigned long request, void* arg) {
   return ioctl(fd, request, arg);
 }
+int IoctlInterrupted(int fd, unsigned long request, void* arg) {
+  int ret = 0;
+  int error = 0;
+  {
+    const std::size_t size = _IOC_SIZE(request);
+    const PageWithSignal page(arg, size);
+    ret = ioctl(fd, request, page.get());
+    error = errno;
+    std::memcpy(arg, page.get(), size);
+  }
+  errno = error;
+  return ret;
+}
 void* Mmap(std::size_t size, int prot, int flags, int fd) {
   return mmap(nullptr, size, prot, flags, fd, 0);
 }
@@ -72,6 +144,13 @@ int Poll(struct pollfd* fds, nfds_t count, int timeout_ms) {
   return poll(fds, count, timeout_ms);
 }
 int Close(int fd) { return close(fd); }
+int Borrow(pid_t pid, int fd) {
+  const auto process = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+  if (process < 0) return -1;
+  const auto copy = static_cast<int>(syscall(SYS_pidfd_getfd, process, fd, 0));
+  close(process);
+  return copy;
+}
 
 std::unique_ptr<Process> Start(const Identity& who,
                                std::function<void(const Identity&)> main) {

@@ -35,10 +35,14 @@ enum class Call : std::uint32_t {
   kMakeFile,  // makes a file. value: its fd; number: its inode
   kFdInfo,    // fd. value: FD_CLOEXEC set; number: its inode
   kDup,       // fd. value: the new one
-  kPlainClose,  // fd, one that is not binder's
-  kPeek,        // a: address; b: size. The bytes follow the response
-  kEndThread,   // the actor's thread ends
-  kNice,        // a: 1: set to b. value: the nice value
+  kPlainClose,        // fd, one that is not binder's
+  kPeek,              // a: address; b: size. The bytes follow the response
+  kEndThread,         // the actor's thread ends
+  kNice,              // a: 1: set to b. value: the nice value
+  kIoctlInterrupted,  // like kIoctl, see device.h
+  kBorrow,            // fd, of the process a: a copy of it
+  kSetEuid,           // a: the euid of the calling thread
+  kHide,              // a: a thread, asleep in a call. Takes away its last page
 };
 
 enum class ArgAt : std::uint32_t {

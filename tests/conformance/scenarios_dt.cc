@@ -213,8 +213,7 @@ SCENARIO(ReleaseTellsQueuedCallsToo, "DT-12 DT-13 TX-22") {
     w.Gives(std::string(who) + " wr r=256",
             "BR_NOOP BR_TRANSACTION_COMPLETE BR_DEAD_REPLY");
     w.Gives(std::string(who) + " wr r=256", "BR_NOOP BR_DEAD_BINDER");
-    w.Gives(std::string(who) + " wr r=256 txn:1:7:0",
-            "BR_NOOP BR_DEAD_REPLY");
+    w.Gives(std::string(who) + " wr r=256 txn:1:7:0", "BR_NOOP BR_DEAD_REPLY");
   }
 }
 
@@ -247,8 +246,7 @@ SCENARIO(DeadInTheMiddle, "DT-15 TX-23") {
   w.Gives("M.0 close", "");
   // A's call keeps what is left of M, C's thread waits with it.
   w.Expect(w.Asleep('C', 0), "the first caller is not told");
-  w.Gives("A.0 wr r=256 free:b6 reply:7:0",
-          "BR_NOOP BR_TRANSACTION_COMPLETE");
+  w.Gives("A.0 wr r=256 free:b6 reply:7:0", "BR_NOOP BR_TRANSACTION_COMPLETE");
   w.Woke("C.0", "BR_NOOP BR_TRANSACTION_COMPLETE BR_DEAD_REPLY");
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Scenarios of the group SG (interrupted threads). Interrupts that meet a
-// thread that is being woken up cannot be shown here.
+// Scenarios of the group SG (interrupted threads). What happens when work and
+// an interrupt wake a thread at the same time cannot be shown in lock step.
 
 #include <cerrno>
 
@@ -13,9 +13,8 @@ namespace {
 // A signal for a thread that sleeps in a call.
 void Interrupt(World& w, const std::string& who) {
   w.Do(who + " interrupt");
-  w.Expect(
-      w.completed().size() == 1 && w.completed()[0].result.error == EINTR,
-      who + " is interrupted");
+  w.Expect(w.completed().size() == 1 && w.completed()[0].result.error == EINTR,
+           who + " is interrupted");
 }
 
 SCENARIO(InterruptAfterTheWrite, "SG-01 SG-08 WR-11") {
@@ -32,6 +31,37 @@ SCENARIO(InterruptAfterTheWrite, "SG-01 SG-08 WR-11") {
   w.Gives("M.0 wr r=256 reply:6:0", "BR_NOOP BR_TRANSACTION_COMPLETE");
   w.Woke("C.0", "BR_NOOP BR_TRANSACTION_COMPLETE BR_REPLY");
   w.Blocks("M.0 wr r=256");
+}
+
+SCENARIO(InterruptComesFirst, "SG-02 SG-03") {
+  StartManager(w);
+  StartProcess(w, 'C');
+  for (const char* who : {"M.1", "M.2", "M.3"}) {
+    w.Gives(std::string(who) + " wr enter", "");
+  }
+  // Nothing to read.
+  w.Fails("M.1 wr r=256 sig", EINTR);
+  // Work for any thread, and of its own.
+  w.Gives("C.0 wr txn:0:5:0", "");
+  w.Gives("M.2 wr r=256 sig", "BR_NOOP BR_TRANSACTION");
+  w.Gives("M.2 wr r=256 reply:6:0 sig", "BR_NOOP BR_TRANSACTION_COMPLETE");
+  w.Gives("C.0 wr r=256 sig", "BR_NOOP BR_TRANSACTION_COMPLETE BR_REPLY");
+  w.Gives("C.1 version", "");
+  // A call is made all the same, and only its answer not waited for.
+  const Result& call = w.Fails("C.1 wr r=256 txn:0:7:0 sig", EINTR);
+  w.Expect(call.write_consumed == 68, "the call is made");
+  w.Gives("M.3 wr r=256 sig", "BR_NOOP BR_TRANSACTION");
+  w.Gives("M.3 wr reply:8:0", "");
+  w.Gives("C.1 wr r=256", "BR_NOOP BR_TRANSACTION_COMPLETE BR_REPLY");
+}
+
+SCENARIO(InterruptDoesNotMatter, "SG-04") {
+  StartManager(w);
+  StartProcess(w, 'C');
+  w.Gives("M.0 nonblock 1", "");
+  w.Fails("M.0 wr r=256 sig", EAGAIN);
+  w.Gives("C.0 wr txn:0:5:1", "");
+  w.Gives("M.0 wr r=256 sig", "BR_NOOP BR_TRANSACTION");
 }
 
 SCENARIO(InterruptedIsNotWaiting, "SG-09 SG-12 LP-05 LP-08") {

@@ -116,8 +116,9 @@ SCENARIO(HandleZeroIsTheManager, "TG-07 RF-16") {
   w.Gives("C.0 wr txn:0:7:1", "");
   w.Gives("N.0 wr r=256", "BR_NOOP BR_TRANSACTION");
   // As descriptor 0 is taken, the new manager is handle 1, too.
-  w.Gives("C.0 wr r=256 acq:0 txn:1:8:1", "BR_NOOP BR_TRANSACTION_COMPLETE "
-                                          "BR_TRANSACTION_COMPLETE");
+  w.Gives("C.0 wr r=256 acq:0 txn:1:8:1",
+          "BR_NOOP BR_TRANSACTION_COMPLETE "
+          "BR_TRANSACTION_COMPLETE");
   w.Gives("N.0 wr r=256 free:b7", "BR_NOOP BR_TRANSACTION");
 }
 

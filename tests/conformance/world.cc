@@ -205,7 +205,7 @@ std::optional<Bc> CodeOf(const Command& command) {
 bool IsOption(const std::string& token) {
   if (token.find('=') != std::string::npos) return true;
   return token == "wbad" || token == "rbad" || token == "argbad" ||
-         token == "argnull" || token == "argro";
+         token == "argnull" || token == "argro" || token == "sig";
 }
 
 bool Has(const Step& step, const char* flag) {
@@ -747,9 +747,12 @@ void World::Settle(Actor_* acting, bool background) {
     }
   }
   if (acting != nullptr) WaitForInput(acting->socket, 300000);
+  // A call with an interrupt does not sleep, whatever it looks like.
+  const bool returns = acting != nullptr && Has(*acting->busy, "sig");
   const std::int64_t start = Now();
   for (;;) {
-    bool again = false;
+    // First of all: what it does while this looks may wake a sleeper.
+    bool again = background && !device::BackgroundIdle();
     int moving = -1;
     for (Sleeper& s : all) {
       if (s.answer.has_value()) continue;
@@ -758,12 +761,13 @@ void World::Settle(Actor_* acting, bool background) {
         again = true;
         continue;
       }
-      const std::optional<std::uint64_t> stamp = s.actor->watch.AsleepInCall();
+      const std::optional<std::uint64_t> stamp =
+          returns && s.actor == acting ? std::nullopt
+                                       : s.actor->watch.AsleepInCall();
       if (!stamp.has_value() || stamp != s.stamp) again = true;
       if (!stamp.has_value()) moving = s.actor->socket;
       s.stamp = stamp;
     }
-    if (background && !device::BackgroundIdle()) again = true;
     if (!again) break;
     if (moving >= 0) WaitForInput(moving, 200000);
     if (Now() > start + 60) {
@@ -861,6 +865,29 @@ bool World::Encode(Process_& process, Actor_& actor, const Step& step,
       request.a = 1;
       request.b = Number(step.args[0]);
     }
+    return true;
+  }
+  if (verb == "euid") {
+    request.call = Call::kSetEuid;
+    request.a = Arg(step.args, 0);
+    return true;
+  }
+  if (verb == "hide") {
+    request.call = Call::kHide;
+    request.a = Arg(step.args, 0);
+    return process.actors.at(request.a).busy.has_value();
+  }
+  if (verb == "borrow") {  // PROCESS[@SLOT]
+    const std::string& from = step.args.at(0);
+    Process_& owner = Find(from[0]);
+    const int slot =
+        from.size() > 2 ? static_cast<int>(Number(from.substr(2))) : 0;
+    const auto theirs = owner.opens.find(slot);
+    if (theirs == owner.opens.end() || !theirs->second.open) return false;
+    if (process.opens[step.slot].open) return false;
+    request.call = Call::kBorrow;
+    request.fd = theirs->second.fd;
+    request.a = static_cast<std::uint64_t>(owner.process->pid());
     return true;
   }
   if (verb == "endthread") {
@@ -983,7 +1010,7 @@ void World::EncodeWriteRead(Process_& process, Actor_& actor, const Step& step,
                             Message& out) {
   Image image(out);
   Request& request = out.request;
-  request.call = Call::kIoctl;
+  request.call = Has(step, "sig") ? Call::kIoctlInterrupted : Call::kIoctl;
   request.a = static_cast<std::uint32_t>(Ioctl::kWriteRead);
   request.b =
       static_cast<std::uint64_t>(Has(step, "argbad")    ? ArgAt::kUnreadable
@@ -1332,7 +1359,7 @@ Result World::Decode(Process_& process, Actor_& actor, const Step& step,
   const auto word = [&](std::size_t i) {
     return Load<std::uint32_t>(answer.bytes, 4 * i);
   };
-  if (verb == "open") {
+  if (verb == "open" || verb == "borrow") {
     if (ok) {
       open->fd = static_cast<int>(response.ret);
       open->open = true;
