@@ -238,7 +238,8 @@ class ByteSink {
         buffer_(buffer),
         size_(size),
         begin_(consumed),
-        at_(consumed) {}
+        at_(consumed),
+        committed_(consumed) {}
 
   // The BR_NOOP at the start of a buffer. False: fault.
   [[nodiscard]] bool Begin() {
@@ -271,7 +272,10 @@ class ByteSink {
                        static_cast<std::uint32_t>(Br::BR_SPAWN_LOOPER));
   }
 
-  [[nodiscard]] std::uint64_t at() const { return at_; }
+  // What has been written counts, whatever comes.
+  void Commit() { committed_ = at_; }
+  // How far the caller is to believe the buffer.
+  [[nodiscard]] std::uint64_t consumed() const { return committed_; }
 
  private:
   const memory::UserAccess& memory_;
@@ -279,6 +283,7 @@ class ByteSink {
   const std::uint64_t size_;
   const std::uint64_t begin_;
   std::uint64_t at_;
+  std::uint64_t committed_;
 };
 
 }  // namespace binderlite::driver
@@ -334,6 +339,7 @@ class IncomingSink {
     spawn_ = true;
     return true;
   }
+  static void Commit() {}
 
   [[nodiscard]] const Incoming& at(std::size_t i) const { return items_[i]; }
   [[nodiscard]] std::size_t count() const { return count_; }
@@ -668,6 +674,8 @@ Errc Read(Call<L>& call, Sink& sink, bool nonblocking,
         !self.need_return.load(std::memory_order_relaxed)) {
       continue;
     }
+    // Before what may fault now, when all has been delivered (LP-16).
+    sink.Commit();
     if (sink.CanSpawn() && self.is_looper() && proc.counters.RequestThread()) {
       if (!sink.PutSpawn()) return Errc::kFault;
       self.commands.Count(Br::BR_SPAWN_LOOPER);
@@ -709,7 +717,7 @@ Errc WriteThenRead(Call<L>& call, WriteRead& args, sync::TimePoint deadline) {
                 args.read_consumed);
   const Errc error = ReadAndLook(
       call, sink, proc.nonblocking.load(std::memory_order_relaxed), deadline);
-  if (error == Errc::kOk) args.read_consumed = sink.at();
+  args.read_consumed = sink.consumed();
   return error;
 }
 
