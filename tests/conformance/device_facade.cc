@@ -71,6 +71,10 @@ int Open(const char* path, int flags, const Identity& who) {
 int Ioctl(int fd, unsigned long request, void* arg) {
   return uapi::ioctl(fd, request, arg);
 }
+int IoctlInterrupted(int fd, unsigned long request, void* arg) {
+  uapi::interrupt(fd, static_cast<pid_t>(syscall(SYS_gettid)));
+  return uapi::ioctl(fd, request, arg);
+}
 void* Mmap(std::size_t size, int prot, int flags, int fd) {
   return uapi::mmap(nullptr, size, prot, flags, fd, 0);
 }
@@ -81,6 +85,7 @@ int Poll(struct pollfd* fds, nfds_t count, int timeout_ms) {
   return uapi::poll(fds, count, timeout_ms);
 }
 int Close(int fd) { return uapi::close(fd); }
+int Borrow(pid_t /*pid*/, int fd) { return dup(fd); }
 
 std::unique_ptr<Process> Start(const Identity& who,
                                std::function<void(const Identity&)> main) {

@@ -64,12 +64,11 @@ class TaskWatch {
       const char* last = std::strrchr(text, ' ');
       if (last != nullptr) stamp = std::strtoull(last, nullptr, 10);
     }
-    if (asleep_ == stamp) return stamp;
-    // What sleeps for a lock or a page is in another state.
+    // What sleeps for a lock or a page is in another state, and so is who has
+    // been woken up and is not on a processor yet; "syscall" does not tell.
     if (Read(stat_, text, sizeof(text)) <= 0) return std::nullopt;
     const char* end = std::strrchr(text, ')');
     if (end == nullptr || std::strncmp(end, ") S", 3) != 0) return std::nullopt;
-    asleep_ = stamp;
     return stamp;
   }
 
@@ -89,14 +88,12 @@ class TaskWatch {
     std::swap(stat_, other.stat_);
     std::swap(syscall_, other.syscall_);
     std::swap(schedstat_, other.schedstat_);
-    std::swap(asleep_, other.asleep_);
   }
 
   long idle_call_ = -1;
   int stat_ = -1;
   int syscall_ = -1;
   int schedstat_ = -1;
-  std::optional<std::uint64_t> asleep_;
 };
 
 }  // namespace binderlite::conformance
