@@ -3,6 +3,7 @@
 // The actor's side of rpc.h.
 
 #include <fcntl.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -18,6 +19,7 @@
 #include <cstring>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "device.h"
 #include "rpc.h"
@@ -86,6 +88,31 @@ class Scratch {
 // The memory of a process's actors.
 using Scratches = std::array<std::atomic<Scratch*>, 16>;
 
+// Limits how many more descriptors fit into the process's table.
+class FdRoom {
+ public:
+  explicit FdRoom(int room) : room_(room) {
+    if (room_ < 0) return;
+    getrlimit(RLIMIT_NOFILE, &before_);
+    // The lowest free numbers.
+    std::vector<int> taken;
+    while (static_cast<int>(taken.size()) <= room_) taken.push_back(dup(0));
+    const struct rlimit limit = {static_cast<rlim_t>(taken.back()),
+                                 before_.rlim_max};
+    for (int fd : taken) close(fd);
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  ~FdRoom() {
+    if (room_ >= 0) setrlimit(RLIMIT_NOFILE, &before_);
+  }
+  FdRoom(const FdRoom&) = delete;
+  FdRoom& operator=(const FdRoom&) = delete;
+
+ private:
+  const int room_;
+  struct rlimit before_ = {};
+};
+
 class Actor {
  public:
   Actor(const device::Identity& who, int socket, Scratches& all,
@@ -98,6 +125,7 @@ class Actor {
     all_.at(number_) = nullptr;
     close(pipe_[0]);
     close(pipe_[1]);
+    if (epoll_ >= 0) close(epoll_);
   }
   Actor(const Actor&) = delete;
   Actor& operator=(const Actor&) = delete;
@@ -121,10 +149,18 @@ class Actor {
       std::byte* placed = scratch_.Place(image, request, relocations.data());
       Response response;
       out_.clear();
-      errno = 0;
-      response.ret = Execute(request, placed, response);
-      if (response.ret == -1) response.error = errno;
+      const std::vector<std::byte> sent(placed + request.back,
+                                        placed + request.image_size);
+      {
+        const FdRoom room(request.fd_room);
+        errno = 0;
+        response.ret = Execute(request, placed, response);
+        if (response.ret == -1) response.error = errno;
+      }
       scratch_.Show();
+      response.touched =
+          request.back > 0 && !sent.empty() &&
+          std::memcmp(placed + request.back, sent.data(), sent.size()) != 0;
       out_.insert(out_.end(), placed, placed + request.back);
       response.size = static_cast<std::uint32_t>(out_.size());
       std::vector<std::byte> answer(sizeof(response) + out_.size());
@@ -214,6 +250,20 @@ class Actor {
         Scratch* other = all_.at(r.a);
         return other == nullptr ? -1 : other->HideLastPage();
       }
+      case Call::kEpollAdd: {
+        if (epoll_ < 0) epoll_ = epoll_create1(EPOLL_CLOEXEC);
+        struct epoll_event event = {.events = static_cast<std::uint32_t>(r.a),
+                                    .data = {}};
+        return epoll_ctl(epoll_, EPOLL_CTL_ADD, r.fd, &event);
+      }
+      case Call::kEpollWait: {
+        struct epoll_event event = {};
+        const int ret = epoll_wait(epoll_, &event, 1, static_cast<int>(r.a));
+        out.value = event.events;
+        return ret;
+      }
+      case Call::kEpollEnd:
+        return close(std::exchange(epoll_, -1));
       case Call::kEndThread:
         return 0;
     }
@@ -270,6 +320,7 @@ class Actor {
   int pipe_[2];
   Scratch scratch_;
   std::vector<std::byte> out_;
+  int epoll_ = -1;
   char byte_ = 0;
 };
 

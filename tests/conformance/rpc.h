@@ -43,6 +43,9 @@ enum class Call : std::uint32_t {
   kBorrow,            // fd, of the process a: a copy of it
   kSetEuid,           // a: the euid of the calling thread
   kHide,              // a: a thread, asleep in a call. Takes away its last page
+  kEpollAdd,          // fd; a: events. Adds it to the thread's epoll set
+  kEpollWait,         // a: timeout. value: the events
+  kEpollEnd,          // closes the epoll set
 };
 
 enum class ArgAt : std::uint32_t {
@@ -61,6 +64,8 @@ struct Request {
   std::uint32_t back = 0;  // how many bytes of the image to send back
   std::uint32_t image_size = 0;
   std::uint32_t relocations = 0;
+  // If not negative, so many descriptors fit into the table during the call.
+  std::int32_t fd_room = -1;
 };
 
 enum class Base : std::uint32_t { kImage, kUnreadable };
@@ -75,6 +80,8 @@ struct Response {
   std::int64_t ret = 0;
   std::int32_t error = 0;  // errno, if ret is -1
   std::uint32_t size = 0;  // bytes that follow
+  // Whether the call has changed what is behind `back` in the image.
+  bool touched = false;
   std::uint64_t value = 0;
   std::uint64_t number = 0;
 };

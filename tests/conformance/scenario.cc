@@ -125,4 +125,25 @@ void ExpectError(World& w, const std::string& who, Br command, int error) {
                ErrnoName(error));
 }
 
+Object Received(World& w, const Result& result, std::size_t index) {
+  if (result.returns.empty() || index >= result.returns.back().objects.size()) {
+    w.Expect(false, "object " + std::to_string(index) + " has been received");
+    return {};
+  }
+  return result.returns.back().objects[index];
+}
+
+void Refused(World& w, const std::string& line, int error) {
+  w.Gives(line, "BR_NOOP BR_FAILED_REPLY");
+  const std::string who = line.substr(0, line.find(' '));
+  const ExtendedError& seen = w.Do(who + " exterr").extended_error;
+  w.Expect(seen.command == static_cast<std::uint32_t>(Br::BR_FAILED_REPLY) &&
+               seen.param == -error,
+           "refused with " + ErrnoName(error));
+}
+
+void Tells(World& w, const Result& result, const std::string& words) {
+  w.Expect(result.text.find(words) != std::string::npos, "tells " + words);
+}
+
 }  // namespace binderlite::conformance

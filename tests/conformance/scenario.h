@@ -6,6 +6,7 @@
 #ifndef BINDERLITE_TESTS_CONFORMANCE_SCENARIO_H_
 #define BINDERLITE_TESTS_CONFORMANCE_SCENARIO_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -53,6 +54,16 @@ std::uint32_t ShareNode(World& w, char owner, char client, std::uint64_t ptr,
 
 // The extended error of that thread is now this.
 void ExpectError(World& w, const std::string& who, Br command, int error);
+
+// The object number `index` of the last thing that was received; a claim that
+// there is one.
+Object Received(World& w, const Result& result, std::size_t index);
+
+// A transaction or so that gives BR_FAILED_REPLY, with that extended error.
+void Refused(World& w, const std::string& line, int error);
+
+// A claim that the result's line in the trace contains `words`.
+void Tells(World& w, const Result& result, const std::string& words);
 
 }  // namespace binderlite::conformance
 

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -180,6 +181,9 @@ const Word kWords[] = {
 
 bool IsSg(const Command& command) {
   for (const std::string& item : command.payload) {
+    if (item == "plain") return false;
+  }
+  for (const std::string& item : command.payload) {
     if (item == "sg" || item.rfind("ptr:", 0) == 0 ||
         item.rfind("bs=", 0) == 0) {
       return true;
@@ -243,7 +247,8 @@ const char* ObjectName(ObjectType type) {
 
 void WaitForInput(int socket, long nanoseconds) {
   struct pollfd fd = {.fd = socket, .events = POLLIN, .revents = 0};
-  const struct timespec limit = {.tv_sec = 0, .tv_nsec = nanoseconds};
+  const struct timespec limit = {.tv_sec = nanoseconds / 1000000000,
+                                 .tv_nsec = nanoseconds % 1000000000};
   ppoll(&fd, 1, &limit, nullptr);
 }
 
@@ -653,6 +658,9 @@ const Result& World::Do(std::string_view line) {
     AppendTrace(step->text);
     return result_;
   }
+  if (step->verb == "wait") {  // lets time pass, then looks around
+    WaitForInput(-1, static_cast<long>(Arg(step->args, 0)) * 1000000);
+  }
   if (step->verb == "up") {  // open and mmap
     const std::string who = step->text.substr(0, step->text.find(' '));
     const std::string size = step->args.empty() ? "131072" : step->args[0];
@@ -663,7 +671,9 @@ const Result& World::Do(std::string_view line) {
   bool background = false;
   Actor_* acting = nullptr;
   Result early;
-  if (step->verb == "interrupt") {
+  if (step->verb == "wait") {
+    AppendTrace(step->text);
+  } else if (step->verb == "interrupt") {
     Actor_& target = FindActor(process, step->thread);
     if (!target.busy.has_value()) {
       early.skipped = true;
@@ -859,6 +869,36 @@ bool World::Encode(Process_& process, Actor_& actor, const Step& step,
     request.fd = fd->second;
     return true;
   }
+  if (verb == "freedfd") {
+    const auto fd = process.freed_fds.find(step.args.at(0));
+    if (fd == process.freed_fds.end()) return false;
+    request.call = Call::kFdInfo;
+    request.fd = fd->second;
+    return true;
+  }
+  if (verb == "peek") {  // peek BUFFER|+OFFSET SIZE
+    const std::string& where = step.args.at(0);
+    request.call = Call::kPeek;
+    const auto buffer = process.buffers.find(where);
+    if (buffer != process.buffers.end()) {
+      request.a = buffer->second.address;
+    } else if (where[0] == '+') {
+      request.a = process.opens[step.slot].mapping + Number(where.substr(1));
+    } else {
+      return false;
+    }
+    request.b = Arg(step.args, 1, 8);
+    return true;
+  }
+  if (verb == "epollwait") {
+    request.call = Call::kEpollWait;
+    request.a = Arg(step.args, 0, 0);
+    return true;
+  }
+  if (verb == "epollend") {
+    request.call = Call::kEpollEnd;
+    return true;
+  }
   if (verb == "nice") {
     request.call = Call::kNice;
     if (!step.args.empty()) {
@@ -935,6 +975,10 @@ bool World::Encode(Process_& process, Actor_& actor, const Step& step,
   } else if (verb == "poll") {
     request.call = Call::kPoll;
     request.a = Arg(step.args, 0, 0);
+  } else if (verb == "epolladd") {
+    request.call = Call::kEpollAdd;
+    request.a = EPOLLIN;
+    if (!step.args.empty() && step.args[0] == "et") request.a |= EPOLLET;
   } else if (verb == "read") {
     request.call = Call::kRead;
   } else if (verb == "write") {
@@ -1011,6 +1055,7 @@ void World::EncodeWriteRead(Process_& process, Actor_& actor, const Step& step,
   Image image(out);
   Request& request = out.request;
   request.call = Has(step, "sig") ? Call::kIoctlInterrupted : Call::kIoctl;
+  request.fd_room = static_cast<std::int32_t>(Option(step, "fdroom", ~0ull));
   request.a = static_cast<std::uint32_t>(Ioctl::kWriteRead);
   request.b =
       static_cast<std::uint64_t>(Has(step, "argbad")    ? ArgAt::kUnreadable
@@ -1155,6 +1200,7 @@ void World::EncodePayload(
     std::size_t index;      // in offsets
     std::vector<std::byte> bytes;
     bool bad;
+    std::size_t skew;  // how far its address is from an aligned one
   };
   std::vector<Chunk> chunks;
   std::optional<std::uint64_t> data_size;
@@ -1220,9 +1266,14 @@ void World::EncodePayload(
       object.hdr.type = static_cast<std::uint32_t>(ObjectType::kPtr);
       object.length = Arg(args, 0);
       bool bad = false;
+      std::size_t skew = 0;
       for (std::size_t i = 1; i < args.size(); ++i) {
         if (args[i] == "bad") {
           bad = true;
+          continue;
+        }
+        if (args[i][0] == '+') {
+          skew = Number(args[i].substr(1));
           continue;
         }
         const std::vector<std::string> parent = Split(args[i], '@');
@@ -1231,7 +1282,8 @@ void World::EncodePayload(
         object.parent_offset = Number(parent.at(1));
       }
       place(object);
-      Chunk chunk = {data.size() - sizeof(object), offsets.size() - 1, {}, bad};
+      Chunk chunk = {
+          data.size() - sizeof(object), offsets.size() - 1, {}, bad, skew};
       AppendPattern(chunk.bytes,
                     std::min<std::uint64_t>(object.length, 16 << 10),
                     code + static_cast<std::uint32_t>(chunks.size()) + 1);
@@ -1272,7 +1324,7 @@ void World::EncodePayload(
       bad_data = true;
     } else if (kind == "obad") {
       bad_offsets = true;
-    } else if (kind != "sg") {
+    } else if (kind != "sg" && kind != "plain") {
       Die("unknown item", item);
     }
   }
@@ -1280,7 +1332,9 @@ void World::EncodePayload(
   std::vector<std::size_t> placed;
   for (const Chunk& chunk : chunks) {
     sg += Align8(chunk.bytes.size());
-    placed.push_back(image.Add(chunk.bytes));
+    std::vector<std::byte> bytes(chunk.skew);
+    bytes.insert(bytes.end(), chunk.bytes.begin(), chunk.bytes.end());
+    placed.push_back(image.Add(bytes) + chunk.skew);
   }
   const std::size_t in_image = image.Add(data);
   for (std::size_t i = 0; i < chunks.size(); ++i) {
@@ -1359,6 +1413,7 @@ Result World::Decode(Process_& process, Actor_& actor, const Step& step,
   const auto word = [&](std::size_t i) {
     return Load<std::uint32_t>(answer.bytes, 4 * i);
   };
+  if (response.touched) result.text += " (has changed what was sent)";
   if (verb == "open" || verb == "borrow") {
     if (ok) {
       open->fd = static_cast<int>(response.ret);
@@ -1378,7 +1433,10 @@ Result World::Decode(Process_& process, Actor_& actor, const Step& step,
   } else if (verb == "file") {
     process.fds[step.args[0]] = static_cast<int>(response.value);
     files_[response.number] = step.args[0];
-  } else if (verb == "fdinfo") {
+  } else if (verb == "peek") {
+    if (ok)
+      result.text += " " + Bytes(answer.bytes.data(), answer.bytes.size());
+  } else if (verb == "fdinfo" || verb == "freedfd") {
     const auto file = files_.find(response.number);
     result.text += " " + (!ok                    ? "none"
                           : file == files_.end() ? "?"
@@ -1387,7 +1445,7 @@ Result World::Decode(Process_& process, Actor_& actor, const Step& step,
     result.value = response.value;
     result.text +=
         " " + std::to_string(static_cast<std::int64_t>(response.value));
-  } else if (verb == "poll") {
+  } else if (verb == "poll" || verb == "epollwait") {
     result.value = response.value;
     result.text += " " + Hex(response.value);
   } else if (verb == "endthread") {
@@ -1435,7 +1493,10 @@ void World::AfterFree(Process_& process, const Step& step,
     const auto buffer = process.buffers.find(command.args[0]);
     if (buffer == process.buffers.end() || !buffer->second.live) continue;
     buffer->second.live = false;
-    for (const std::string& fd : buffer->second.array_fds) {
+    for (const std::string& name : buffer->second.array_fds) {
+      const auto fd = process.fds.find(name);
+      if (fd == process.fds.end()) continue;
+      process.freed_fds[name] = fd->second;
       process.fds.erase(fd);
     }
   }
@@ -1695,7 +1756,8 @@ std::string World::DecodeObjects(Process_& process, Actor_& actor,
   return text + " ]";
 }
 
-// --- What was reached --------------------------------------------------------
+// --- What was reached
+// --------------------------------------------------------
 
 void World::Count(const std::string& feature) {
   if (options_.histogram != nullptr) ++(*options_.histogram)[feature];

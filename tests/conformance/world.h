@@ -183,6 +183,7 @@ class World {
     std::map<int, Open_> opens;
     std::map<std::string, Buffer_> buffers;
     std::map<std::string, int> fds;
+    std::map<std::string, int> freed_fds;  // closed with their buffer
   };
   class Image;
   struct Message {
