@@ -254,6 +254,90 @@ TEST(ArenaTest, OneWaysHaveHalfOfItExactly) {
   (void)Allocate(arena, kPage / 2, /*is_async=*/true);
 }
 
+// One-ways of `sender`, `count` of them, of `size` bytes; returns the numbers,
+// from 1, of those that are suspects.
+std::vector<int> SpamFrom(Arena& arena, std::int32_t sender, int count,
+                          std::size_t size) {
+  std::vector<int> suspects;
+  for (int i = 1; i <= count; ++i) {
+    const Arena::Allocation result =
+        arena.Allocate({.data_size = size}, /*is_async=*/true, sender);
+    EXPECT_EQ(result.error, Errc::kOk) << i;
+    if (result.spam_suspect) suspects.push_back(i);
+  }
+  return suspects;
+}
+
+// Of 64 KiB, 32 are for one-ways; less than 6553 bytes of them is little.
+//
+// Rows: AL-22
+TEST(ArenaTest, SpamIsAQuarterOfTheArenaFromOneSender) {
+  Arena arena;
+  EXPECT_EQ(arena.Map(16 * kPage), Errc::kOk);
+  EXPECT_EQ(SpamFrom(arena, 1, 1, 3 * kPage), std::vector<int>{});
+  // Exactly a quarter, and little is left: not yet.
+  EXPECT_EQ(SpamFrom(arena, 2, 4, kPage), std::vector<int>{});
+  EXPECT_EQ(arena.usage().free_async, kPage);
+  EXPECT_EQ(SpamFrom(arena, 2, 1, 8), std::vector<int>{});
+  // A byte more, not counting the one that is made.
+  EXPECT_EQ(SpamFrom(arena, 1, 1, 8), std::vector<int>{});
+  EXPECT_EQ(SpamFrom(arena, 2, 1, 8), std::vector<int>{1});
+}
+
+// Rows: AL-22
+TEST(ArenaTest, SpamIsMoreThanFiftyBuffersOfOneSender) {
+  Arena arena;
+  EXPECT_EQ(arena.Map(16 * kPage), Errc::kOk);
+  EXPECT_EQ(SpamFrom(arena, 1, 2, 13000), std::vector<int>{});
+  EXPECT_EQ(SpamFrom(arena, 2, 49, 8), std::vector<int>{});
+  // Those of others do not count, nor does what is no one-way.
+  EXPECT_EQ(SpamFrom(arena, 3, 20, 16), std::vector<int>{});
+  for (int i = 0; i < 60; ++i) (void)Allocate(arena, 8);
+  EXPECT_LT(arena.usage().free_async, 6553u);
+  EXPECT_EQ(SpamFrom(arena, 2, 3, 8), std::vector<int>{3});
+}
+
+// Rows: AL-22
+TEST(ArenaTest, NoSpamAsLongAsThereIsRoom) {
+  Arena arena;
+  EXPECT_EQ(arena.Map(16 * kPage), Errc::kOk);
+  EXPECT_EQ(SpamFrom(arena, 1, 408, 64), std::vector<int>{});
+  EXPECT_EQ(arena.usage().free_async, 6656u);
+  EXPECT_EQ(SpamFrom(arena, 1, 12, 8), std::vector<int>{});
+  EXPECT_EQ(arena.usage().free_async, 6560u);
+  EXPECT_EQ(SpamFrom(arena, 1, 1, 8), std::vector<int>{1});
+}
+
+// Rows: AL-22
+TEST(ArenaTest, SpamIsToldOnceUntilThereIsRoomAgain) {
+  Arena arena;
+  EXPECT_EQ(arena.Map(16 * kPage), Errc::kOk);
+  Buffer* const others = Allocate(arena, 3 * kPage, /*is_async=*/true);
+  EXPECT_EQ(SpamFrom(arena, 1, 4, kPage), std::vector<int>{});
+  EXPECT_EQ(SpamFrom(arena, 1, 9, 8), std::vector<int>{2});
+  // There is room, but not once the next one is there.
+  arena.Free(*others);
+  Buffer* const large =
+      arena.Allocate({.data_size = 16000}, /*is_async=*/true, 1).buffer;
+  EXPECT_EQ(SpamFrom(arena, 1, 2, 8), std::vector<int>{});
+  // Room by itself changes nothing; a one-way has to find it.
+  arena.Free(*large);
+  EXPECT_EQ(SpamFrom(arena, 1, 1, 12000), std::vector<int>{});
+}
+
+// Rows: AL-22
+TEST(ArenaTest, SpamIsToldAgainOnceThereHasBeenRoom) {
+  Arena arena;
+  EXPECT_EQ(arena.Map(16 * kPage), Errc::kOk);
+  Buffer* const others = Allocate(arena, 3 * kPage, /*is_async=*/true);
+  EXPECT_EQ(SpamFrom(arena, 1, 4, kPage), std::vector<int>{});
+  EXPECT_EQ(SpamFrom(arena, 1, 9, 8), std::vector<int>{2});
+  arena.Free(*others);
+  EXPECT_EQ(SpamFrom(arena, 1, 1, 8), std::vector<int>{});
+  EXPECT_EQ(SpamFrom(arena, 1, 1, 12000), std::vector<int>{1});
+  EXPECT_EQ(SpamFrom(arena, 1, 1, 8), std::vector<int>{});
+}
+
 // Rows: AL-15 AL-16 AL-17
 TEST(ArenaTest, OnlyTheStartOfADeliveredBufferCanBeClaimed) {
   Arena arena;

@@ -24,6 +24,7 @@
 
 #include "absl/synchronization/mutex.h"
 #include "support/driver_test.h"
+#include "support/files.h"
 
 namespace binderlite::testing {
 namespace {
@@ -129,6 +130,55 @@ class WatchfulMemory : public UserMemory {
 
  private:
   const memory::UserAccess direct_;
+  const std::function<void()> look_;
+};
+
+// The same for policies and priorities.
+class WatchfulPolicy : public SecurityPolicy {
+ public:
+  explicit WatchfulPolicy(std::function<void()> look)
+      : look_(std::move(look)) {}
+
+  bool MaySetContextMgr(const Credentials& /*who*/) override { return Look(); }
+  bool MayTransact(const Credentials& /*from*/,
+                   const Credentials& /*to*/) override {
+    return Look();
+  }
+  bool MayTransferBinder(const Credentials& /*from*/,
+                         const Credentials& /*to*/) override {
+    return Look();
+  }
+  bool MayTransferFile(const Credentials& /*from*/, const Credentials& /*to*/,
+                       int /*fd*/) override {
+    return Look();
+  }
+  Errc GetLabel(const Credentials& who, std::string& label) override {
+    look_();
+    return SecurityPolicy::GetLabel(who, label);
+  }
+
+ private:
+  bool Look() {
+    look_();
+    return true;
+  }
+
+  const std::function<void()> look_;
+};
+class WatchfulPriorities : public Priorities {
+ public:
+  explicit WatchfulPriorities(std::function<void()> look)
+      : look_(std::move(look)) {}
+
+  int Get(std::int32_t /*pid*/, std::int32_t /*tid*/) override {
+    look_();
+    return 0;
+  }
+  void Set(std::int32_t /*pid*/, std::int32_t /*tid*/, int /*nice*/) override {
+    look_();
+  }
+
+ private:
   const std::function<void()> look_;
 };
 
@@ -404,6 +454,93 @@ TYPED_TEST(ConcurrencyTest, CallbacksMayLookAtEverything) {
   EXPECT_TRUE(manager.ReadAll().size() > 1);
   EXPECT_GE(looks.load(), 20);
   this->gates().Observe(nullptr);
+}
+
+// The seams that a Context is given, which must outlive it.
+struct Seams {
+  std::function<void()> look = [] {};
+  WatchfulPolicy policy{[this] { look(); }};
+  WatchfulPriorities priorities{[this] { look(); }};
+  TestFiles files;
+};
+
+template <class L>
+class SeamsTest : protected Seams, public DriverTest<L> {
+ protected:
+  SeamsTest() : DriverTest<L>({.policy = &policy, .priorities = &priorities}) {
+    files.Observe([this] { look(); });
+  }
+
+  static void FreeAll(Actor<L>& actor, const std::vector<Received>& received) {
+    for (const Received& r : received) {
+      if (r.tr.buffer != 0) actor.Write(Commands().Free(r.tr.buffer));
+    }
+  }
+
+  // Descriptors, labels, priorities: those that arrive, those that are refused,
+  // those that nobody has room for or reads.
+  void Tour() {
+    Peer<L>& manager = this->OpenManager();
+    Peer<L>& service = this->Open({.label = "service", .files = &files});
+    Peer<L>& client = this->Open({.label = "client", .files = &files});
+    const std::uint32_t handle =
+        this->Give(manager, service, client, 0x1000, 1,
+                   kFlatAcceptsFds | kFlatTxnSecurityCtx);
+    const TestFile file;
+    std::array fds = {files.Add(file), -1};
+    Payload payload("8 bytes.");
+    payload.Ptr(fds.data(), sizeof(fds)).FdArray(1, 0).Fd(fds[0]);
+    payload.Binder(0x7000, 1).Handle(handle);
+    Payload bad = payload;
+    bad.Fd(fds[1]);
+    for (const std::size_t limit : {std::size_t{2}, std::size_t{1000}}) {
+      files.SetLimit(limit);
+      auto waiting = this->Block(service, service);
+      waiting->GoOn();
+      (void)RunWriteRead(client.thread(),
+                         Commands()
+                             .TransactSg(handle, payload, 8, 0, kTfOneWay)
+                             .TransactSg(handle, payload, 8, 0, kTfOneWay)
+                             .TransactSg(handle, bad, 8),
+                         0);
+      service.proc().Flush();
+      FreeAll(service, waiting->Join().received);
+      FreeAll(service, service.ReadAll());
+      (void)client.ReadAll();
+      client.Write(Commands().Transact(handle, {}, 0, kTfAcceptFds));
+      FreeAll(service, service.ReadAll());
+      service.Write(Commands().ReplySg(payload, 8));
+      FreeAll(service, service.ReadAll());
+      FreeAll(client, client.ReadAll());
+    }
+    client.Write(Commands().TransactSg(handle, payload, 8));
+    this->Close(service);
+    look = [] {};
+  }
+};
+TYPED_TEST_SUITE(SeamsTest, StressDisciplines, DisciplineNames);
+
+// Rows: CC-09 CC-08
+TYPED_TEST(SeamsTest, AreUsedWithNothingHeld) {
+  std::atomic<int> looks{0};
+  this->look = [&looks] {
+    ++looks;
+    ExpectNothingHeld("asks");
+  };
+  this->Tour();
+  EXPECT_GE(looks.load(), 30);
+}
+
+// Rows: CC-09
+TYPED_TEST(SeamsTest, MayLookAtEverything) {
+  if (TypeParam::kHasBinderLock) return;  // It is held there.
+  std::atomic<int> looks{0};
+  this->look = [this, &looks] {
+    ++looks;
+    (void)this->Snapshot();
+  };
+  this->Tour();
+  EXPECT_GE(looks.load(), 30);
 }
 
 // Rows: CC-14. Lock rule L7: a chain of calls is failed in a loop, on a stack

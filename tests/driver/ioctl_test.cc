@@ -569,6 +569,123 @@ TYPED_TEST(IoctlTest, NodeInfoInBadMemory) {
   }
 }
 
+// --- BINDER_GET_NODE_INFO_FOR_REF -------------------------------------------
+
+// Rows: IO-19
+TYPED_TEST(IoctlTest, CountsOfTheNodeBehindAHandle) {
+  auto& manager = this->OpenManager({.memory = &this->memory()});
+  auto& owner = this->Open();
+  auto& client = this->Open();
+  const std::uint32_t handle =
+      this->Give(manager, owner, manager, 0x1000, 0x2000);
+  const auto Expect = [&](std::uint32_t strong, std::uint32_t weak) {
+    NodeInfoForRef info = {};
+    info.handle = handle;
+    EXPECT_EQ(this->Call(manager, Ioctl::kGetNodeInfoForRef, info), Errc::kOk);
+    EXPECT_EQ(info.handle, handle);
+    EXPECT_EQ(info.strong_count, strong);
+    EXPECT_EQ(info.weak_count, weak);
+    EXPECT_EQ(info.reserved1 | info.reserved2 | info.reserved3, 0u);
+    info = {};
+    info.handle = handle;
+    EXPECT_EQ(manager.thread().GetNodeInfoForRef(info), Errc::kOk);
+    EXPECT_EQ(info.strong_count, strong);
+  };
+  Expect(1, 0);
+  // Procs count, not their references; weak ones do not.
+  manager.Write(Commands().Acquire(handle).Acquire(handle).IncRefs(handle));
+  Expect(1, 0);
+  const std::uint32_t clients =
+      this->Give(manager, owner, client, 0x1000, 0x2000);
+  Expect(2, 0);
+  client.Write(Commands().IncRefs(clients).Release(clients));
+  Expect(1, 0);
+  // What the owner has itself: buffers sent to it.
+  manager.Write(Commands().OneWay(handle).OneWay(handle));
+  Expect(3, 0);
+  for (std::uint32_t left = 2; left > 0; --left) {
+    const Received got = owner.Read().Get(Br::BR_TRANSACTION);
+    owner.Write(Commands().Free(got.tr.buffer));
+    Expect(left, 0);
+  }
+  // And what it has not acknowledged.
+  Payload object;
+  object.Binder(0x3000, 1);
+  this->Settle(manager);
+  owner.Write(Commands().OneWay(0, object));
+  NodeInfoForRef info = {};
+  info.handle = manager.Read().Get(Br::BR_TRANSACTION).object(0).handle;
+  EXPECT_EQ(owner.ReadCodes(), (BrList{Br::BR_INCREFS, Br::BR_ACQUIRE,
+                                       Br::BR_TRANSACTION_COMPLETE}));
+  EXPECT_EQ(manager.thread().GetNodeInfoForRef(info), Errc::kOk);
+  EXPECT_EQ(info.strong_count, 2u);
+  EXPECT_EQ(info.weak_count, 1u);
+}
+
+// Rows: IO-20 IO-21 IO-22
+TYPED_TEST(IoctlTest, CountsThatAreRefused) {
+  auto& manager = this->OpenManager({.memory = &this->memory()});
+  auto& owner = this->Open();
+  auto& client = this->Open();
+  const std::uint32_t handle = this->Give(manager, owner, manager, 0x1000, 1);
+  const std::uint32_t clients = this->Give(manager, owner, client, 0x1000, 1);
+  const auto Ask = [](Actor<TypeParam>& actor, std::uint32_t which,
+                      std::size_t dirty = 0) {
+    std::array<std::uint32_t, 6> words = {which};
+    if (dirty != 0) words[dirty] = 1;
+    return IoctlTest<TypeParam>::Call(actor, Ioctl::kGetNodeInfoForRef, words);
+  };
+  EXPECT_EQ(Ask(manager, handle), Errc::kOk);
+  EXPECT_EQ(Ask(client, clients), Errc::kNotPermitted);
+  EXPECT_EQ(Ask(client, 99), Errc::kNotPermitted);
+  for (std::size_t dirty = 1; dirty < 6; ++dirty) {
+    SCOPED_TRACE(dirty);
+    EXPECT_EQ(Ask(manager, handle, dirty), Errc::kInvalid);
+    EXPECT_EQ(Ask(client, clients, dirty), Errc::kInvalid);
+  }
+  for (const std::uint32_t none : {99u, 0u, ~0u}) {
+    EXPECT_EQ(Ask(manager, none), Errc::kInvalid);
+  }
+  NodeInfoForRef info = {};
+  info.handle = handle;
+  for (std::size_t i = 0; i < sizeof(info); ++i) {
+    this->memory().Fault(AddressOf(&info) + i);
+    EXPECT_EQ(this->Call(manager, Ioctl::kGetNodeInfoForRef, info),
+              Errc::kFault);
+  }
+  this->memory().Heal();
+  manager.Write(Commands().IncRefs(handle).Release(handle));
+  EXPECT_EQ(Ask(manager, handle), Errc::kInvalid);
+  // Whoever is manager now, and nobody else.
+  this->Close(manager);
+  EXPECT_EQ(Ask(client, clients), Errc::kNotPermitted);
+  EXPECT_EQ(client.thread().SetContextMgr(), Errc::kOk);
+  EXPECT_EQ(Ask(client, clients), Errc::kOk);
+}
+
+// --- BINDER_ENABLE_ONEWAY_SPAM_DETECTION ------------------------------------
+
+// What comes of it is in oneway_test.cc.
+//
+// Rows: IO-23
+TYPED_TEST(IoctlTest, OnewaySpamDetection) {
+  auto& peer = this->Open({.memory = &this->memory()});
+  const auto& detects = peer.proc().state().detects_spam;
+  EXPECT_FALSE(detects);
+  for (std::uint32_t enable : {1u, 0u, 2u, 0u, 1u << 31}) {
+    EXPECT_EQ(this->Call(peer, Ioctl::kEnableOnewaySpamDetection, enable),
+              Errc::kOk);
+    EXPECT_EQ(detects.load(), enable != 0);
+  }
+  std::uint32_t enable = 0;
+  for (std::size_t i = 0; i < sizeof(enable); ++i) {
+    this->memory().FaultReads(AddressOf(&enable) + i);
+    EXPECT_EQ(this->Call(peer, Ioctl::kEnableOnewaySpamDetection, enable),
+              Errc::kFault);
+  }
+  EXPECT_TRUE(detects);
+}
+
 // --- BINDER_GET_EXTENDED_ERROR ---------------------------------------------
 
 // Rows: IO-24
@@ -616,6 +733,7 @@ TYPED_TEST(IoctlTest, EveryRequestUsesUpTheFreeRead) {
   std::uint32_t max = 1;
   FlatObject object = {};
   NodeDebugInfo info = {};
+  NodeInfoForRef of_ref = {};
   ExtendedError error = {};
   Exchange nothing(Commands(), 0);
   Exchange bad(Commands().Raw(0xffffffff), 0);
@@ -633,6 +751,9 @@ TYPED_TEST(IoctlTest, EveryRequestUsesUpTheFreeRead) {
       {Ioctl::kSetContextMgrExt, AddressOf(&object), Errc::kBusy},
       {Ioctl::kSetContextMgrExt, 0, Errc::kInvalid},
       {Ioctl::kGetNodeDebugInfo, AddressOf(&info), Errc::kOk},
+      {Ioctl::kGetNodeInfoForRef, AddressOf(&of_ref), Errc::kNotPermitted},
+      {Ioctl::kEnableOnewaySpamDetection, AddressOf(&max), Errc::kOk},
+      {Ioctl::kEnableOnewaySpamDetection, 0, Errc::kFault},
       {Ioctl::kGetExtendedError, AddressOf(&error), Errc::kOk},
       {Ioctl::kGetExtendedError, 0, Errc::kFault},
       {Ioctl::kWriteRead, AddressOf(&nothing.args), Errc::kOk},

@@ -382,6 +382,115 @@ TYPED_TEST(OneWayTest, SenderDies) {
                     Errc::kInvalid);
 }
 
+// --- Spam -------------------------------------------------------------------
+
+// Services with small arenas, of which six pages are no spam, but the seventh
+// is, and leaves a page.
+template <class L>
+class SpamTest : public OneWayTest<L> {
+ protected:
+  static constexpr int kFew = 6;
+  static constexpr Br kSuspect = Br::BR_ONEWAY_SPAM_SUSPECT;
+
+  // A new service; sets `handle` to the handle to it that `client` gets.
+  Peer<L>& AddService(Peer<L>& manager, Peer<L>& client,
+                      std::uint32_t& handle) {
+    Peer<L>& service = this->Open({.arena_size = 65536});
+    handle = this->Give(manager, service, client, this->kPtr, this->kCookie);
+    return service;
+  }
+  static Payload Page() { return Payload(std::string(4096, 's')); }
+  // `count` pages that are no spam.
+  static void Send(Actor<L>& sender, std::uint32_t handle, int count) {
+    for (int i = 0; i < count; ++i) {
+      sender.Write(Commands().OneWay(handle, Page()));
+      EXPECT_EQ(sender.ReadCodes(), BrList{kComplete}) << i;
+    }
+  }
+  static void Detect(Actor<L>& actor, bool enable) {
+    EXPECT_EQ(actor.thread().EnableOnewaySpamDetection(enable), Errc::kOk);
+  }
+};
+BINDERLITE_FOR_ALL_DISCIPLINES(SpamTest);
+
+// Rows: AL-22 AL-23 IO-23
+TYPED_TEST(SpamTest, TheSenderIsTold) {
+  Peer<TypeParam>& manager = this->OpenManager();
+  Peer<TypeParam>& client = this->Open();
+  std::uint32_t handle = 0;
+  Peer<TypeParam>& service = this->AddService(manager, client, handle);
+  this->Detect(client, true);
+  this->Send(client, handle, this->kFew);
+  // The commands behind it are run.
+  client.Write(Commands().OneWay(handle, this->Page(), 7).OneWay(handle));
+  EXPECT_EQ(client.ReadCodes(), (BrList{this->kSuspect, kComplete}));
+  // It is no error, and nothing is different for the receiver.
+  EXPECT_EQ(client.TakeError(), kNoError);
+  EXPECT_EQ(this->Target(service).waiting_one_ways, 7u);
+  Received got;
+  for (int i = 0; i <= this->kFew; ++i) {
+    got = this->Receive(service);
+    service.Write(Commands().Free(got.tr.buffer));
+  }
+  EXPECT_EQ(got.tr.code, 7u);
+  EXPECT_EQ(got.tr.data_size, 4096u);
+}
+
+// Rows: AL-23 RD-29
+TYPED_TEST(SpamTest, WhoHasNotAskedIsNotTold) {
+  Peer<TypeParam>& manager = this->OpenManager();
+  Peer<TypeParam>& client = this->Open();
+  std::uint32_t handle = 0;
+  // The receiver's wish does not count.
+  this->Detect(this->AddService(manager, client, handle), true);
+  this->Send(client, handle, this->kFew + 1);
+  // Nor is it too late to be asked, nor too early.
+  Actor<TypeParam> other = client.Spawn();
+  for (const bool enable : {true, false}) {
+    (void)this->AddService(manager, client, handle);
+    this->Detect(client, false);
+    this->Send(client, handle, this->kFew);
+    this->Detect(client, !enable);
+    client.Write(Commands().OneWay(handle, this->Page()));
+    this->Detect(other, enable);
+    EXPECT_EQ(client.ReadCodes(), BrList{enable ? this->kSuspect : kComplete});
+  }
+}
+
+// Rows: AL-22
+TYPED_TEST(SpamTest, ProcsOfOnePidAreOneSender) {
+  Peer<TypeParam>& manager = this->OpenManager();
+  Peer<TypeParam>& client = this->Open({.pid = 77});
+  for (const std::int32_t pid : {78, 77}) {
+    SCOPED_TRACE(pid);
+    std::uint32_t handle = 0;
+    Peer<TypeParam>& service = this->AddService(manager, client, handle);
+    this->Send(client, handle, this->kFew / 2);
+    Peer<TypeParam>& second = this->Open({.pid = pid});
+    this->Detect(second, true);
+    handle = this->Give(manager, service, second, this->kPtr, this->kCookie);
+    this->Send(second, handle, this->kFew / 2);
+    second.Write(Commands().OneWay(handle, this->Page()));
+    EXPECT_EQ(second.ReadCodes(),
+              BrList{pid == 77 ? this->kSuspect : kComplete});
+  }
+}
+
+// Rows: AL-22
+TYPED_TEST(SpamTest, CallsAndRepliesAreNone) {
+  Peer<TypeParam>& manager = this->OpenManager();
+  Peer<TypeParam>& client = this->Open();
+  std::uint32_t handle = 0;
+  Peer<TypeParam>& service = this->AddService(manager, client, handle);
+  this->Detect(client, true);
+  this->Send(client, handle, this->kFew);
+  client.Write(Commands().Transact(handle, Payload(std::string(16384, 'c'))));
+  (void)this->Receive(service);
+  Actor<TypeParam> other = service.Spawn();
+  this->Answer(other, this->Receive(other));
+  this->ExpectReply(client, 0);
+}
+
 // Senders in parallel, receivers in parallel; only one receiver at a time has
 // one, so what they write down needs no lock of ours.
 // Rows: AS-05 AS-02
