@@ -299,7 +299,7 @@ TEST(UapiTest, ClosingKicksReadersAndTheLastCloseReleases) {
 }
 
 // A mapping keeps its open alive, as every file is kept by its mappings.
-// Rows: IO-11 AL-05
+// Rows: IO-11 AL-05 DT-20
 TEST(UapiTest, AMappingKeepsTheOpenAlive) {
   const int fd = uapi::open(Path().c_str(), O_RDWR, {1, 0});
   void* const map =
@@ -872,7 +872,7 @@ TEST(UapiTest, AnExitingPollerIsShown) {
 
 // A flush makes a thread readable, but wakes none that polls, and the last
 // close neither: it is carried out when the poll ends.
-// Rows: PL-12 DT-10 SG-19
+// Rows: PL-12 DT-10 DT-20 SG-19
 TEST(UapiTest, ClosingDoesNotEndAPoll) {
   const int fd = uapi::open(Path().c_str(), O_RDWR, {1, 0});
   ASSERT_EQ(uapi::ioctl(fd, BINDER_SET_CONTEXT_MGR, nullptr), 0);
