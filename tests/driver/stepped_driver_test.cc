@@ -4,6 +4,7 @@
 // history is made of, each in many schedules, under each discipline. A failure
 // prints the schedule; set ExploreOptions::replay to it to see it again.
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -779,6 +780,147 @@ TYPED_TEST(SteppedDriverTest, TheLastReleaseOfAHandleThatIsAcquired) {
     world.Settle(service);
     EXPECT_EQ(world.SnapshotOf(service).nodes.empty(), refused);
   });
+}
+
+// --- Freezing --------------------------------------------------------------
+
+template <class L>
+FreezeInfo FreezeOf(Peer<L>& peer, std::uint32_t timeout_ms) {
+  return {static_cast<std::uint32_t>(peer.pid()), 1, timeout_ms};
+}
+
+// Rows: FZ-06. The clock moves when nobody can: a wake-up that is lost would
+// make the freezer come too late.
+TYPED_TEST(SteppedDriverTest, AFreezerWaitsForTheLastTransaction) {
+  this->Tell(All(1), [](World<TypeParam>& world, auto& scheduler) {
+    auto [manager, service, client, handle] = world.Connected();
+    client.Write(Commands().OneWay(handle).Transact(handle));
+    service.Write(
+        Commands().Free(service.Read().Get(Br::BR_TRANSACTION).tr.buffer));
+    (void)service.Read();
+    Errc error = Errc::kBusy;
+    scheduler.Spawn("freezer", [&, &by = manager, &service = service] {
+      error = by.thread().Freeze(FreezeOf(service, 30'000));
+    });
+    scheduler.Spawn("replier", [&service = service] {
+      RunWriteRead(service.thread(), Commands().Reply(), 0);
+    });
+    scheduler.Run();
+    if (!Finished(scheduler)) return;
+    EXPECT_EQ(error, Errc::kOk);
+    EXPECT_TRUE(service.proc().state().is_frozen.load());
+    service.Check();
+  });
+}
+
+// Rows: FZ-06
+TYPED_TEST(SteppedDriverTest, AFreezerWaitsAsLongAsItShould) {
+  this->Tell(All(0), [](World<TypeParam>& world, auto& scheduler) {
+    auto [manager, service, client, handle] = world.Connected();
+    client.Write(Commands().Transact(handle));
+    const TimePoint begin = scheduler.Now();
+    scheduler.Spawn("freezer", [&, &by = manager, &service = service] {
+      EXPECT_EQ(by.thread().Freeze(FreezeOf(service, 30'000)),
+                Errc::kWouldBlock);
+      EXPECT_EQ(scheduler.Now(), begin + std::chrono::seconds(30));
+    });
+    scheduler.Run();
+    EXPECT_FALSE(service.proc().state().is_frozen.load());
+  });
+}
+
+// Rows: FZ-05 FZ-10 FZ-11 TX-30. What is sent is either there to be seen by
+// the freezer, or sees that its target is frozen.
+TYPED_TEST(SteppedDriverTest, AFreezerAndSenders) {
+  this->Tell(Pct(400), [](World<TypeParam>& world, auto& scheduler) {
+    auto [manager, service, client, handle] = world.Connected();
+    Actor<TypeParam> second = client.Spawn();
+    Errc error = Errc::kBusy;
+    scheduler.Spawn("freezer", [&, &by = manager, &service = service] {
+      error = by.thread().Freeze(FreezeOf(service, 0));
+    });
+    scheduler.Spawn("caller", [&client = client, to = handle] {
+      RunWriteRead(client.thread(), Commands().Transact(to), 0);
+    });
+    scheduler.Spawn("poster", [&second, to = handle] {
+      RunWriteRead(second.thread(), Commands().OneWay(to), 0);
+    });
+    scheduler.Run();
+    const bool frozen = error == Errc::kOk;
+    EXPECT_EQ(service.proc().state().is_frozen.load(), frozen);
+    const BrList call = client.ReadCodes();
+    const BrList one_way = second.ReadCodes();
+    ASSERT_EQ(one_way.size(), 1u);
+    if (frozen) {
+      EXPECT_EQ(call, BrList{Br::BR_FROZEN_REPLY});
+      EXPECT_EQ(one_way, BrList{Br::BR_TRANSACTION_PENDING_FROZEN});
+    } else {
+      // The one that was in the way.
+      EXPECT_GT(world.SnapshotOf(service).outstanding, 0);
+    }
+  });
+}
+
+// Rows: FN-01 FN-04 FN-13. Whoever watches knows the truth in the end.
+TYPED_TEST(SteppedDriverTest, AFreezerAndAWatcher) {
+  this->Tell(All(1), [](World<TypeParam>& world, auto& scheduler) {
+    auto [manager, service, client, handle] = world.Connected();
+    scheduler.Spawn("freezer", [&by = manager, &service = service] {
+      EXPECT_EQ(by.thread().Freeze(FreezeOf(service, 0)), Errc::kOk);
+    });
+    bool known = false;
+    scheduler.Spawn("watcher", [&, &thread = client.thread(), to = handle] {
+      EXPECT_EQ(thread.RequestFreezeNotification(to, 1), Errc::kOk);
+      Incoming news;
+      while (thread.NextWork(news) == Errc::kOk) {
+        EXPECT_EQ(news.command, Br::BR_FROZEN_BINDER);
+        known = news.is_frozen;
+        EXPECT_EQ(thread.FreezeNotificationDone(1), Errc::kOk);
+      }
+    });
+    scheduler.Run();
+    Incoming news;
+    while (client.thread().NextWork(news) == Errc::kOk) {
+      known = news.is_frozen;
+      EXPECT_EQ(client.thread().FreezeNotificationDone(1), Errc::kOk);
+    }
+    EXPECT_TRUE(known);
+  });
+}
+
+// Rows: FZ-17 FN-12 FN-13 FN-15. Everybody may go at any moment: nothing leaks,
+// and nobody hangs.
+TYPED_TEST(SteppedDriverTest, FreezingWhileEverybodyGoes) {
+  const auto story = [](World<TypeParam>& world, auto& scheduler) {
+    auto [manager, service, client, handle] = world.Connected();
+    Actor<TypeParam> second = client.Spawn();
+    Peer<TypeParam>& freezer = world.Open();
+    client.Write(Commands().Put(Bc::BC_REQUEST_FREEZE_NOTIFICATION,
+                                HandleCookie{handle, 1}));
+    second.Write(Commands().Transact(handle));
+    scheduler.Spawn("freezer", [&freezer, &service = service] {
+      (void)freezer.thread().Freeze(FreezeOf(service, 1000));
+    });
+    scheduler.Spawn("watcher", [&thread = client.thread(), to = handle] {
+      Incoming news;
+      (void)thread.NextWork(news);
+      (void)thread.FreezeNotificationDone(1);
+      (void)thread.ClearFreezeNotification(to, 1);
+      (void)thread.Release(to);
+    });
+    scheduler.Spawn("killer", [&freezer, &client = client, &service = service] {
+      freezer.thread().Kill();
+      service.proc().Close();
+      client.proc().Kill();
+    });
+    scheduler.Run();
+    if (!Finished(scheduler)) return;
+    EXPECT_FALSE(service.proc().state().is_frozen.load());
+    EXPECT_TRUE(service.proc().released());
+    EXPECT_TRUE(client.proc().released());
+  };
+  this->Tell(Random(300), story);
+  this->Tell(Pct(300), story);
 }
 
 }  // namespace
