@@ -69,6 +69,9 @@ bool BackgroundIdle();
 // Whether the driver knows of no open any more.
 bool NothingOpen();
 
+// What the driver has to say about its state, for when something is wrong.
+std::string State();
+
 }  // namespace binderlite::conformance::device
 
 #endif  // BINDERLITE_TESTS_CONFORMANCE_DEVICE_H_

@@ -105,4 +105,6 @@ bool BackgroundIdle() {
 
 bool NothingOpen() { return true; }
 
+std::string State() { return ""; }
+
 }  // namespace binderlite::conformance::device

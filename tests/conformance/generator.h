@@ -91,6 +91,7 @@ class Generator {
     bool manager = false;
     bool frozen = false;
     bool nonblock = false;
+    bool spawns = false;  // may be told to start threads
     int generation = 0;
     int pending = 0;  // transactions that wait for it
     std::map<std::uint32_t, Handle> handles;

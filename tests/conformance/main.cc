@@ -3,16 +3,13 @@
 // The conformance program: runs scenarios and generated conversations against
 // the device that it was built for, and prints canonical traces.
 
-#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "device.h"
-#include "generator.h"
+#include "runs.h"
 #include "scenario.h"
 #include "world.h"
 
@@ -20,135 +17,114 @@ namespace binderlite::conformance {
 namespace {
 
 int Usage() {
-  std::fputs("usage: conformance COMMAND [OPTION]...\n", stderr);
+  std::fputs(
+      "usage: conformance COMMAND [ARGUMENT]...\n"
+      "  list                     scenarios and the rows they show\n"
+      "  scenarios [NAME]...      runs them and prints their traces\n"
+      "  random [--seeds=A..B] [--steps=N] [--trace|--program] [--histogram]\n"
+      "         [--only-6.1]      runs generated conversations\n"
+      "  programs FILE [--trace|--each-step]\n"
+      "                           runs programs and prints a hash of each\n"
+      "  do LINE...               runs these lines\n"
+      "  close-up [--rounds=N] [NAME]...\n"
+      "                           what happens under concurrency, as sets\n"
+      "  replay-scenarios DIRECTORY [OVERRIDES]\n"
+      "  replay-random DIRECTORY  compare with golden traces\n"
+      "  without-chunks FILE SIZE, shorter-lines FILE, without FILE CHUNK...\n"
+      "                           print smaller programs\n",
+      stderr);
   return 2;
 }
 
-// True if `name` is in the list, or the list is empty.
-bool Selected(const std::vector<std::string>& only, const std::string& name) {
-  if (only.empty()) return true;
-  for (const std::string& wanted : only) {
-    if (name.find(wanted) != std::string::npos) return true;
-  }
-  return false;
-}
-
-int RunScenarios(const std::vector<std::string>& only, bool echo) {
-  int failures = 0;
-  for (const Scenario& scenario : Scenarios()) {
-    if (!Selected(only, scenario.name)) continue;
-    std::printf("== %s (%s)\n", scenario.name, scenario.rows);
-    World w({.echo = echo, .histogram = nullptr});
-    scenario.run(w);
-    if (!echo) std::fputs(w.trace().c_str(), stdout);
-    std::fflush(stdout);
-    failures += w.failures();
-  }
-  return failures == 0 ? 0 : 1;
-}
-
-struct RandomOptions {
-  std::uint64_t first = 1;
-  std::uint64_t last = 1;
-  int steps = 300;
-  bool trace = false;
-  bool histogram = false;
-  bool only_6_1 = false;
+struct Options {
+  std::vector<std::string> words;
+  RandomOptions random;
+  bool each_step = false;
+  int rounds = 100;
 };
 
-// FNV-1a
-std::uint64_t Hash(std::string_view text) {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (char c : text) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  }
-  return hash;
-}
-
-// One line a seed: its number, and a hash of the trace up to every 50th step.
-int RunRandom(const RandomOptions& options) {
-  Histogram histogram;
-  for (std::uint64_t seed = options.first; seed <= options.last; ++seed) {
-    World w({.echo = options.trace,
-             .histogram = options.histogram ? &histogram : nullptr});
-    Generator generator({.seed = seed, .only_6_1 = options.only_6_1});
-    std::string hashes;
-    for (int step = 1; step <= options.steps; ++step) {
-      w.Do(generator.Next(w));
-      generator.Observe(w);
-      if (step % 50 != 0 && step != options.steps) continue;
-      char text[16];
-      std::snprintf(text, sizeof(text), " %08x",
-                    static_cast<unsigned>(Hash(w.trace())));
-      hashes += text;
+// False if there is one that is not known.
+bool Parse(int argc, char** argv, Options& out) {
+  for (int i = 2; i < argc; ++i) {
+    const std::string arg = argv[i];
+    const std::size_t equals = arg.find('=');
+    const std::string name = arg.substr(0, equals);
+    const std::string value =
+        equals == std::string::npos ? "" : arg.substr(equals + 1);
+    const auto number = [](const std::string& text) {
+      return std::strtoull(text.c_str(), nullptr, 0);
+    };
+    if (arg.rfind("--", 0) != 0) {
+      out.words.push_back(arg);
+    } else if (name == "--seeds") {
+      out.random.first = out.random.last = number(value);
+      if (const std::size_t dots = value.find(".."); dots != value.npos) {
+        out.random.last = number(value.substr(dots + 2));
+      }
+    } else if (name == "--steps") {
+      out.random.steps = static_cast<int>(number(value));
+    } else if (name == "--rounds") {
+      out.rounds = static_cast<int>(number(value));
+    } else if (name == "--trace") {
+      out.random.trace = true;
+    } else if (name == "--program") {
+      out.random.program = true;
+    } else if (name == "--histogram") {
+      out.random.histogram = true;
+    } else if (name == "--only-6.1") {
+      out.random.only_6_1 = true;
+    } else if (name == "--each-step") {
+      out.each_step = true;
+    } else {
+      return false;
     }
-    std::printf("%llu%s\n", static_cast<unsigned long long>(seed),
-                hashes.c_str());
-    std::fflush(stdout);
   }
-  for (const auto& [feature, count] : histogram) {
-    std::printf("# %8llu %s\n", static_cast<unsigned long long>(count),
-                feature.c_str());
-  }
-  return 0;
+  return true;
 }
 
 int Main(int argc, char** argv) {
-  if (argc < 2) return Usage();
+  Options options;
+  if (argc < 2 || !Parse(argc, argv, options)) return Usage();
   const std::string command = argv[1];
-  std::vector<std::string> rest(argv + 2, argv + argc);
+  const std::vector<std::string>& words = options.words;
   if (command == "list") {
     for (const Scenario& scenario : Scenarios()) {
       std::printf("%s: %s\n", scenario.name, scenario.rows);
     }
     return 0;
   }
+  if (command == "without-chunks" && words.size() == 2) {
+    return PrintWithoutChunks(
+        words[0], static_cast<std::size_t>(std::atoi(words[1].c_str())));
+  }
+  if (command == "shorter-lines" && words.size() == 1) {
+    return PrintShorterLines(words[0]);
+  }
+  if (command == "without" && !words.empty()) {
+    return PrintWithout(words[0], {words.begin() + 1, words.end()});
+  }
   device::SetUp();
-  if (command == "scenarios") return RunScenarios(rest, false);
-  if (command == "random") {
-    RandomOptions options;
-    for (const std::string& arg : rest) {
-      const std::size_t equals = arg.find('=');
-      const std::string name = arg.substr(0, equals);
-      const std::string value =
-          equals == std::string::npos ? "" : arg.substr(equals + 1);
-      const auto number = [&](const std::string& text) {
-        return std::strtoull(text.c_str(), nullptr, 0);
-      };
-      if (name == "--seeds") {
-        options.first = options.last = number(value);
-        if (const std::size_t dots = value.find(".."); dots != value.npos) {
-          options.last = number(value.substr(dots + 2));
-        }
-      } else if (name == "--steps") {
-        options.steps = static_cast<int>(number(value));
-      } else if (name == "--trace") {
-        options.trace = true;
-      } else if (name == "--histogram") {
-        options.histogram = true;
-      } else if (name == "--only-6.1") {
-        options.only_6_1 = true;
-      } else {
-        return Usage();
-      }
-    }
-    return RunRandom(options);
+  if (command == "scenarios") return RunScenarios(words);
+  if (command == "random") return RunRandom(options.random);
+  if (command == "close-up") return RunCloseUp(options.rounds, words);
+  if (command == "programs" && words.size() == 1) {
+    return RunPrograms(words[0], options.random.trace, options.each_step);
+  }
+  if (command == "replay-scenarios" && !words.empty()) {
+    return ReplayScenarios(words[0], words.size() > 1 ? words[1] : "");
+  }
+  if (command == "replay-random" && words.size() == 1) {
+    return ReplayRandom(words[0]);
   }
   if (command == "do") {
     World w({.echo = true, .histogram = nullptr});
-    for (const std::string& line : rest) w.Do(line);
+    for (const std::string& line : words) w.Do(line);
     return 0;
   }
   return Usage();
 }
 
 }  // namespace
-
-std::vector<Scenario>& Scenarios() {
-  static std::vector<Scenario> all;
-  return all;
-}
-
 }  // namespace binderlite::conformance
 
 int main(int argc, char** argv) {

@@ -37,9 +37,10 @@ class TaskWatch {
       : idle_call_(idle_call),
         stat_(Open(pid, tid, "stat")),
         syscall_(Open(pid, tid, "syscall")),
-        schedstat_(Open(pid, tid, "schedstat")) {}
+        schedstat_(Open(pid, tid, "schedstat")),
+        wchan_(Open(pid, tid, "wchan")) {}
   ~TaskWatch() {
-    for (int fd : {stat_, syscall_, schedstat_}) {
+    for (int fd : {stat_, syscall_, schedstat_, wchan_}) {
       if (fd >= 0) close(fd);
     }
   }
@@ -63,6 +64,10 @@ class TaskWatch {
     if (Read(schedstat_, text, sizeof(text)) > 0) {
       const char* last = std::strrchr(text, ' ');
       if (last != nullptr) stamp = std::strtoull(last, nullptr, 10);
+    }
+    if (asleep_ == stamp) {
+      // Still the same sleep, unless it is being woken at this moment.
+      if (Read(wchan_, text, sizeof(text)) > 0 && text[0] != '0') return stamp;
     }
     // What sleeps for a lock or a page is in another state, and so is who has
     // been woken up and is not on a processor yet; "syscall" does not tell.
@@ -88,12 +93,16 @@ class TaskWatch {
     std::swap(stat_, other.stat_);
     std::swap(syscall_, other.syscall_);
     std::swap(schedstat_, other.schedstat_);
+    std::swap(wchan_, other.wchan_);
+    std::swap(asleep_, other.asleep_);
   }
 
   long idle_call_ = -1;
   int stat_ = -1;
   int syscall_ = -1;
   int schedstat_ = -1;
+  int wchan_ = -1;
+  std::optional<std::uint64_t> asleep_;
 };
 
 }  // namespace binderlite::conformance

@@ -5,6 +5,7 @@
 #include "scenario.h"
 
 #include <string>
+#include <vector>
 
 namespace binderlite::conformance {
 namespace {
@@ -32,6 +33,11 @@ class QuietWorld {
 };
 
 }  // namespace
+
+std::vector<Scenario>& Scenarios() {
+  static std::vector<Scenario> all;
+  return all;
+}
 
 void StartProcess(World& w, char name, const std::string& options) {
   const QuietWorld quiet(w);

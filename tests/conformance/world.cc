@@ -396,7 +396,7 @@ World::World() : World(Options{}) {}
 World::World(const Options& options) : options_(options) {
   std::int64_t start = Now();
   while (!device::BackgroundIdle() || !device::NothingOpen()) {
-    if (Now() > start + 60) Die("left over", "from an earlier world");
+    if (Now() > start + 60) Die("left over", device::State());
     WaitForInput(-1, 1000000);
   }
 }
@@ -443,7 +443,9 @@ World::~World() {
   }
   const std::int64_t start = Now();
   while (!device::BackgroundIdle() || !device::NothingOpen()) {
-    if (Now() > start + 60) Die("the driver does not forget", "a world");
+    if (Now() > start + 60) {
+      Die("the driver does not forget", trace_ + device::State());
+    }
     WaitForInput(-1, 200000);
   }
 }
@@ -739,6 +741,34 @@ const Result& World::Do(std::string_view line) {
     Count("blocks " + step->verb);
   }
   return result_;
+}
+
+void World::Together(const std::vector<std::string>& lines) {
+  completed_.clear();
+  for (const std::string& line : lines) {
+    std::optional<Step> step = ParseStep(line);
+    if (!step.has_value()) continue;
+    AppendTrace("& " + step->text);
+    Process_& process = Find(step->process);
+    Actor_& actor = FindActor(process, step->thread);
+    if (step->verb == "interrupt") {
+      device::Interrupt(process.process->pid(), actor.tid, actor.fd);
+      continue;
+    }
+    Message message;
+    if (actor.busy.has_value() || !Encode(process, actor, *step, message)) {
+      Die("cannot be done now", line);
+    }
+    actor.fd = message.request.fd;
+    actor.busy = std::move(step);
+    Send(actor, message);
+  }
+  Settle(nullptr, /*background=*/true);
+  for (const Completion& completion : completed_) {
+    AppendTrace("  " + std::string(1, completion.step.process) + "." +
+                std::to_string(completion.step.thread) + " " +
+                completion.result.text);
+  }
 }
 
 void World::Settle(Actor_* acting, bool background) {
@@ -1767,6 +1797,7 @@ void World::CountStep(const Step& step, const Result& result) {
   if (options_.histogram == nullptr) return;
   const std::string outcome = result.ret == -1 ? ErrnoName(result.error) : "0";
   Count(step.verb + " " + outcome);
+  if (step.verb == "poll" && result.ret == 1) Count("poll 1");
   for (const Command& command : step.commands) {
     const auto code = CodeOf(command);
     if (!code.has_value()) continue;

@@ -114,6 +114,11 @@ class World {
   const Result& Do(std::string_view line);
   void Run(std::string_view lines);
 
+  // Starts all lines at once, of threads that are not asleep (or interrupts of
+  // those that are), and returns when nothing moves any more. The trace has
+  // what returned in the order of the threads, not of time.
+  void Together(const std::vector<std::string>& lines);
+
   // Like Do, and a line in the trace if the returns are not `names`, the error
   // is not `error`, or it does not block.
   const Result& Gives(std::string_view line, std::string_view names);
