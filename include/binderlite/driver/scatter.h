@@ -72,7 +72,8 @@ class Scatter {
         return Errc::kInvalid;
       }
       const std::size_t length = chunks_[parent].length;
-      if (length < kAddress || object.parent_offset > length - kAddress) {
+      if (length < kAddress || object.parent_offset > length - kAddress ||
+          object.parent_offset % sizeof(std::uint32_t) != 0) {
         return Errc::kInvalid;
       }
       chunk.parent = parent;
