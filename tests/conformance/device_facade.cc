@@ -5,6 +5,7 @@
 // for each locking discipline, with BINDERLITE_UAPI_LOCKING.
 
 #include <dirent.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -62,7 +63,12 @@ std::optional<std::uint64_t> AllAsleep() {
 
 std::string Name() { return "facade"; }
 
-void SetUp() {}
+// A signal ends a poll whose descriptors are gone.
+void SetUp() {
+  struct sigaction ignore = {};
+  ignore.sa_handler = [](int) {};
+  sigaction(SIGUSR1, &ignore, nullptr);
+}
 
 int Open(const char* path, int flags, const Identity& who) {
   return uapi::open(path, flags,
@@ -94,7 +100,10 @@ std::unique_ptr<Process> Start(const Identity& who,
       Identity{.pid = ++last_pid, .euid = who.euid}, std::move(main));
 }
 
-void Interrupt(pid_t /*pid*/, pid_t tid, int fd) { uapi::interrupt(fd, tid); }
+void Interrupt(pid_t /*pid*/, pid_t tid, int fd) {
+  if (uapi::interrupt(fd, tid) == 0) return;
+  syscall(SYS_tgkill, getpid(), tid, SIGUSR1);
+}
 
 bool NeedsOrderlyEnd() { return true; }
 
