@@ -440,11 +440,14 @@ TEST(ToJsonTest, WritesEverythingThatThereIs) {
       R"("ref":{"created":1,"deleted":0},)"
       R"("death":{"created":4,"deleted":3},)"
       R"("transaction":{"created":7,"deleted":6},)"
-      R"("transaction_complete":{"created":0,"deleted":0}},)"
-      R"("procs":[{"pid":100,"name":"owner","dead":false,"max_threads":4,)"
+      R"("transaction_complete":{"created":0,"deleted":0},)"
+      R"("freeze":{"created":0,"deleted":0}},)"
+      R"("procs":[{"pid":100,"name":"owner","dead":false,"frozen":false,)"
+      R"("max_threads":4,)"
       R"("requested":1,"started":2,"ready":1,"outstanding":1,)"
       R"("arena_size":4096,"arena_free":4080,"arena_free_async":2048,)"
       R"("buffers":1,"delivered_buffers":1,"delivered_deaths":0,)"
+      R"("delivered_freezes":0,)"
       R"("todo":["node work","dead binder"],"threads":[)"
       R"({"tid":101,"looper":18,"need_return":false,"waiting":true,)"
       R"("todo":[],"stack":[]},)"
@@ -455,13 +458,15 @@ TEST(ToJsonTest, WritesEverythingThatThereIs) {
       R"("has_weak":true,"local_strong":0,"local_weak":1,)"
       R"("internal_strong":1,"refs":1,"has_async":false,)"
       R"("waiting_one_ways":0}],"refs":[]},)"
-      R"({"pid":200,"name":"holder","dead":false,"max_threads":0,)"
+      R"({"pid":200,"name":"holder","dead":false,"frozen":false,)"
+      R"("max_threads":0,)"
       R"("requested":0,"started":0,"ready":0,"outstanding":0,)"
       R"("arena_size":4096,"arena_free":4096,"arena_free_async":2048,)"
       R"("buffers":0,"delivered_buffers":0,"delivered_deaths":0,)"
+      R"("delivered_freezes":0,)"
       R"("todo":[],"threads":[],"nodes":[],)"
       R"("refs":[{"handle":1,"node":5,"dead":false,"strong":2,"weak":0,)"
-      R"("death":true}]}]})";
+      R"("death":true,"freeze":false}]}]})";
   EXPECT_EQ(ToJson(Consistent()), kExpected);
   EXPECT_TRUE(IsJson(kExpected));
 }
