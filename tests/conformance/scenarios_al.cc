@@ -72,6 +72,15 @@ SCENARIO(MappingIsReadOnly, "AL-02 AL-25") {
   w.Fails("A.0 mprotect", EACCES);
 }
 
+SCENARIO(UnusedPages, "AL-24") {
+  Start(w, 131072);
+  w.Blocks("C.0 wr r=256 txn:0:5:0 [ raw:8 ]");
+  w.Gives("M.0 wr r=256", "BR_NOOP BR_TRANSACTION");
+  // A page that has a buffer can be read, others cannot. binderlite differs.
+  Tells(w, w.Do("M.0 peek b5 8"), "x9ca3aab1b8bfc6cd");
+  w.Do("M.0 peek +65536 8");
+}
+
 SCENARIO(OneMappingOnly, "AL-03") {
   w.Run("A.0 up");
   w.Fails("A.0 mmap 4096", EBUSY);
@@ -315,10 +324,11 @@ SCENARIO(FreeingABuffer, "AL-15") {
   w.Gives("M.1 version", "");
   w.Blocks("M.1 wr r=256 enter");
   w.Blocks("C.0 wr r=256");
+  w.Do("C.0 interrupt");
   w.Gives("M.0 wr free:b5", "");
-  // What it held goes, and the node's next one-way comes.
-  w.Woke("C.0", "BR_NOOP BR_RELEASE BR_DECREFS");
+  // The node's next one-way comes, and what it held goes.
   w.Woke("M.1", "BR_NOOP BR_TRANSACTION");
+  w.Gives("C.0 wr r=256", "BR_NOOP BR_RELEASE BR_DECREFS");
   w.Fails("M.0 noderef 1", EINVAL);
 }
 
@@ -399,8 +409,9 @@ SCENARIO(DeathWithANodeInABuffer, "AL-21") {
   w.Gives("M.0 wr r=256", "BR_NOOP BR_TRANSACTION");
   w.Gives("C.0 close", "");
   w.Blocks("M.0 wr r=256");
+  w.Do("M.0 interrupt");
   w.Gives("M.1 wr free:b5", "");
-  w.Woke("M.0", "BR_NOOP BR_RELEASE BR_DECREFS");
+  w.Gives("M.0 wr r=256", "BR_NOOP BR_RELEASE BR_DECREFS");
 }
 
 }  // namespace

@@ -333,9 +333,10 @@ SCENARIO(UpdatesWhileFrozen, "FZ-19 AS-12") {
   w.Gives("D.0 wr r=256 txn:1:5:0x41 [ raw:8 ]", kPending);
   w.Gives("C.0 wr incdone:0x10:0x11 acqdone:0x10:0x11", "");
   w.Blocks("C.1 wr r=256 enter");
+  w.Do("C.1 interrupt");
   // This one replaces the second and goes to the end.
   w.Gives("C.0 wr r=256 txn:1:5:0x41 [ raw:7 ]", kPending);
-  w.Woke("C.1", "BR_NOOP BR_RELEASE BR_DECREFS");
+  w.Gives("C.1 wr r=256", "BR_NOOP BR_RELEASE BR_DECREFS");
   std::string free;
   for (unsigned size : {1u, 5u, 3u, 4u, 6u, 8u, 7u}) {
     const Result got = w.Gives("M.0 wr r=256" + free, "BR_NOOP BR_TRANSACTION");

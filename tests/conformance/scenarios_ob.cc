@@ -87,8 +87,9 @@ SCENARIO(NodeFlagsAreFixed, "OB-01 OB-02 OB-14") {
   w.Run("C.1 version");
   w.Gives("C.1 wr r=256", "BR_NOOP BR_TRANSACTION");
   w.Blocks("C.1 wr r=256");
+  w.Do("C.1 interrupt");
   w.Gives("M.0 wr free:b6", "");
-  w.Woke("C.1", "BR_NOOP BR_RELEASE BR_DECREFS");
+  w.Gives("C.1 wr r=256", "BR_NOOP BR_RELEASE BR_DECREFS");
 }
 
 SCENARIO(KnownNodeOtherCookie, "OB-03") {
@@ -142,8 +143,9 @@ SCENARIO(HandleComesHome, "OB-05") {
   w.Gives("M.0 wr rel:1", "");
   w.Run("C.1 version");
   w.Blocks("C.1 wr r=256 enter");
+  w.Do("C.1 interrupt");
   w.Gives("C.0 wr free:b71", "");
-  w.Woke("C.1", "BR_NOOP BR_RELEASE BR_DECREFS");
+  w.Gives("C.1 wr r=256", "BR_NOOP BR_RELEASE BR_DECREFS");
 }
 
 SCENARIO(HandlePassedOn, "OB-06") {
@@ -269,8 +271,9 @@ SCENARIO(SameBinderTwice, "OB-48") {
   w.Gives("C.0 wr acqdone:0x10:0x11 incdone:0x10:0x11", "");
   w.Gives("M.0 wr rel:1", "");
   w.Blocks("C.0 wr r=256");
+  w.Do("C.0 interrupt");
   w.Gives("M.0 wr free:b5", "");
-  w.Woke("C.0", "BR_NOOP BR_RELEASE BR_DECREFS");
+  w.Gives("C.0 wr r=256", "BR_NOOP BR_RELEASE BR_DECREFS");
 }
 
 // --- The payload -------------------------------------------------------------

@@ -195,8 +195,9 @@ SCENARIO(TwoHolders, "RF-23") {
   w.Blocks("C.0 wr r=256");
   w.Gives("M.0 wr rel:1", "");
   w.Expect(w.Asleep('C', 0), "C is not told that M is gone");
+  w.Do("C.0 interrupt");
   w.Gives("D.0 wr rel:1", "");
-  w.Woke("C.0", "BR_NOOP BR_RELEASE BR_DECREFS");
+  w.Gives("C.0 wr r=256", "BR_NOOP BR_RELEASE BR_DECREFS");
 }
 
 // --- What the holder does ----------------------------------------------------
@@ -385,8 +386,9 @@ SCENARIO(ReleasedMoreThanItHolds, "RF-26") {
   w.Expect(Received(w, got, 0).handle == 1, "1");
   w.Gives("M.0 wr acq:1 free:b6", "");
   w.Blocks("C.0 wr r=256");
+  w.Do("C.0 interrupt");
   w.Gives("M.0 wr rel:1", "");
-  w.Woke("C.0", "BR_NOOP BR_RELEASE BR_DECREFS");
+  w.Gives("C.0 wr r=256", "BR_NOOP BR_RELEASE BR_DECREFS");
 }
 
 SCENARIO(BufferOutlivesItsHandle, "RF-26") {
