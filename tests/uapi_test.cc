@@ -13,6 +13,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,6 +33,7 @@
 #include <vector>
 
 #include "binderlite/sync/mutex_lock.h"
+#include "conformance/proc_files.h"
 #include "support/streams.h"
 
 namespace binderlite::testing {
@@ -168,6 +170,29 @@ void AwaitBlocked(int fd, const std::atomic<pid_t>& tid) {
   }
 }
 
+// Returns once the thread sleeps in that system call: it has looked at all that
+// it looks at before.
+void WaitUntilAsleepIn(long call, pid_t tid) {
+  const std::string task = "/proc/self/task/" + std::to_string(tid);
+  char text[512];
+  // Who is not asleep has no number there.
+  const auto InCall = [&] {
+    return conformance::ReadSmallFile((task + "/syscall").c_str(), text,
+                                      sizeof(text)) > 0 &&
+           text[0] >= '0' && text[0] <= '9' &&
+           std::strtol(text, nullptr, 10) == call;
+  };
+  const auto Asleep = [&] {
+    if (conformance::ReadSmallFile((task + "/stat").c_str(), text,
+                                   sizeof(text)) <= 0) {
+      return false;
+    }
+    const char* end = std::strrchr(text, ')');
+    return end != nullptr && std::strncmp(end, ") S", 3) == 0;
+  };
+  while (!(InCall() && Asleep() && InCall())) std::this_thread::yield();
+}
+
 // A thread with a device, which runs `body` and has told who it is.
 class Runner {
  public:
@@ -198,6 +223,10 @@ TEST(UapiTest, OpensAndAnswers) {
 }
 
 TEST(UapiTest, NumbersAreTheLowestOnes) {
+  const Device before(3);
+  // A thread that begins, like the device's, may open something for a moment.
+  auto& context = *UapiFacade::Get().Find(before.fd())->proc().state().context;
+  while (!context.reaper_parker.parked()) std::this_thread::yield();
   const int lowest = ::dup(0);
   ::close(lowest);
   const Device one(1);
@@ -881,17 +910,20 @@ TEST(UapiTest, ClosingDoesNotEndAPoll) {
   const int started = ::eventfd(0, EFD_CLOEXEC);
   Runner poller([&] {
     EXPECT_EQ(Version(fd), 8);
-    // Not ready: `other` ends the poll.
-    pollfd fds[] = {{fd, POLLIN, 0}, {other, POLLIN, 0}};
     EXPECT_EQ(Poll(fd), 0);
     ::eventfd_write(started, 1);
-    EXPECT_GE(uapi::poll(fds, 2, -1), 1);
+    // Not readable any more: `other` ends the poll, which looks at all again.
+    pollfd fds[] = {{fd, POLLIN, 0}, {other, POLLIN, 0}};
+    EXPECT_EQ(uapi::poll(fds, 2, -1), 2);
+    EXPECT_EQ(fds[0].revents, POLLNVAL);
     EXPECT_EQ(fds[1].revents, POLLIN);
   });
   eventfd_t value = 0;
   ::eventfd_read(started, &value);
-  // Whether the poll has begun cannot be known; either way it holds.
+  WaitUntilAsleepIn(SYS_ppoll, poller.tid());
   EXPECT_EQ(uapi::close(fd), 0);
+  EXPECT_EQ(ErrorOf(uapi::ioctl(client.fd(), BINDER_SET_CONTEXT_MGR, nullptr)),
+            EBUSY);
   ::eventfd_write(other, 1);
   poller.Join();
   EXPECT_EQ(uapi::ioctl(client.fd(), BINDER_SET_CONTEXT_MGR, nullptr), 0);

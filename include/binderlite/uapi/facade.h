@@ -599,10 +599,10 @@ class Facade {
     Watch watch(*this, event);
     // What the kernel has to wait for; a negative number is skipped.
     std::vector<pollfd> others;
-    timespec none = {0, 0};
     for (bool last = false;;) {
+      // A look at everything, as the kernel takes one before it waits and
+      // whenever something has ended the wait, be it the time.
       others = wanted;
-      int ours = 0;
       for (pollfd& p : others) {
         p.revents = 0;
         const FilePtr file = Find(p.fd);
@@ -613,29 +613,25 @@ class Facade {
         if (error != Errc::kOk) p.revents = POLLERR;
         if (readable) p.revents = static_cast<short>(p.events & POLLIN);
         p.fd = -1;
-        ours += p.revents != 0 ? 1 : 0;
       }
+      std::vector<pollfd> seen = others;
+      timespec none = {0, 0};
+      if (SysPoll(seen.data(), seen.size(), &none, nullptr) < 0) return -1;
+      int result = 0;
       for (std::size_t i = 0; i < wanted.size(); ++i) {
-        wanted[i].revents = others[i].revents;
-      }
-      others.push_back({event, POLLIN, 0});
-      const bool wait = ours == 0 && !last;
-      const int ready =
-          SysPoll(others.data(), others.size(), wait ? timeout : &none, mask);
-      if (ready < 0) return -1;
-      int result = ours;
-      for (std::size_t i = 0; i < wanted.size(); ++i) {
-        if (others[i].fd < 0) continue;
-        wanted[i].revents = others[i].revents;
-        result += others[i].revents != 0 ? 1 : 0;
-      }
-      if (others.back().revents != 0) {
-        std::uint64_t count = 0;
-        (void)SysRead(event, &count, sizeof(count));
+        wanted[i].revents =
+            others[i].fd < 0 ? others[i].revents : seen[i].revents;
+        result += wanted[i].revents != 0 ? 1 : 0;
       }
       if (result > 0 || last) return result;
-      // The kernel looks once more when the time is over.
+
+      others.push_back({event, POLLIN, 0});
+      const int ready = SysPoll(others.data(), others.size(), timeout, mask);
+      if (ready < 0) return -1;
       last = ready == 0;
+      std::uint64_t count = 0;
+      if (others.back().revents != 0)
+        (void)SysRead(event, &count, sizeof(count));
     }
   }
 
