@@ -176,8 +176,7 @@ void ReleaseNode(core::Node<L>& node) {
       node.work.Unlink();
     }
     node.local_strong = node.local_weak = 0;
-    node.has_strong = node.pending_strong = false;
-    node.has_weak = node.pending_weak = false;
+    node.pending_strong = node.pending_weak = false;
     node.is_manager = false;
     one_ways.TakeAll(node.async_todo);
     AnnounceDeath(node, wakeups);
