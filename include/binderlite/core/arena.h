@@ -37,6 +37,7 @@ class Arena {
   static constexpr std::size_t kMaxSize = std::size_t{4} << 20;
 
   using Layout = typename Buffer<L>::Layout;
+  using Purpose = typename Buffer<L>::Purpose;
 
   Arena() = default;
   Arena(const Arena&) = delete;
@@ -88,9 +89,9 @@ class Arena {
 
   // A new buffer, which stays the Arena's; it is the caller's to fill. Fails
   // with kNoProcess (not mapped), kInvalid (the sizes do not add up), kNoSpace.
-  // `sender_pid`: who pays for a one-way, for the detection of spam.
+  // `purpose.sender_pid`: who pays for a one-way, for the detection of spam.
   [[nodiscard]] Allocation Allocate(const Layout& layout, bool is_async,
-                                    std::int32_t sender_pid = 0) {
+                                    const Purpose& purpose = {}) {
     std::size_t total = 0;
     const bool sums_up = Total(layout, total);
     sync::MutexLock lock(mu_);
@@ -102,11 +103,11 @@ class Arena {
     bool suspect = false;
     if (is_async) {
       free_async_ -= total;
-      suspect = IsSpam(sender_pid);
+      suspect = IsSpam(purpose.sender_pid);
     }
-    auto buffer = std::make_unique<Buffer<L>>(
-        mapping_.data() + *offset, user_address_ + *offset, *offset, total,
-        layout, is_async, sender_pid);
+    auto buffer = std::make_unique<Buffer<L>>(mapping_.data() + *offset,
+                                              user_address_ + *offset, *offset,
+                                              total, layout, is_async, purpose);
     Buffer<L>* const result = buffer.get();
     buffers_.emplace(*offset, Slot{std::move(buffer), State::kInFlight});
     return {Errc::kOk, result, suspect};
@@ -194,8 +195,28 @@ class Arena {
     return usage;
   }
 
- private:
   enum class State : std::uint8_t { kInFlight, kDelivered, kOrphaned };
+
+  // What there is to tell of one buffer.
+  struct BufferInfo {
+    Purpose purpose;
+    std::size_t offset = 0;
+    Layout layout;
+    State state = State::kInFlight;
+  };
+  // In no particular order.
+  [[nodiscard]] std::vector<BufferInfo> ListBuffers() const {
+    std::vector<BufferInfo> all;
+    sync::MutexLock lock(mu_);
+    all.reserve(buffers_.size());
+    for (const auto& [offset, slot] : buffers_) {
+      all.push_back(
+          {slot.buffer->purpose, offset, slot.buffer->layout, slot.state});
+    }
+    return all;
+  }
+
+ private:
   struct Slot {
     std::unique_ptr<Buffer<L>> buffer;
     State state = State::kInFlight;
@@ -227,7 +248,8 @@ class Arena {
     std::size_t buffers = 0;
     std::size_t bytes = 0;
     for (const auto& [offset, slot] : buffers_) {
-      if (!slot.buffer->is_async || slot.buffer->sender_pid != sender_pid) {
+      if (!slot.buffer->is_async ||
+          slot.buffer->purpose.sender_pid != sender_pid) {
         continue;
       }
       ++buffers;

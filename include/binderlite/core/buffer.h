@@ -52,15 +52,22 @@ class Buffer {
     }
   };
 
+  // The transaction that it is made for: ids and the sender's pid.
+  struct Purpose {
+    std::uint32_t id = 0;
+    std::uint32_t node_id = 0;  // 0: a reply.
+    std::int32_t sender_pid = 0;
+  };
+
   Buffer(std::byte* payload, std::uint64_t user_address, std::size_t where,
          std::size_t total, const Layout& parts, bool one_way,
-         std::int32_t from_pid = 0)
+         const Purpose& what_for = {})
       : data(payload),
         offset(where),
         size(total),
         layout(parts),
         is_async(one_way),
-        sender_pid(from_pid),
+        purpose(what_for),
         user_address_(user_address) {}
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
@@ -73,7 +80,7 @@ class Buffer {
   const std::size_t size;
   const Layout layout;
   const bool is_async;  // Paid for from the one-way half of the arena.
-  const std::int32_t sender_pid;
+  const Purpose purpose;
 
   // The node this was sent to, with a local strong count; empty in a reply.
   Pin<Node<L>> target_node;

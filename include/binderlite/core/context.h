@@ -22,6 +22,7 @@
 #include "absl/base/thread_annotations.h"
 #include "binderlite/core/counts.h"
 #include "binderlite/core/hooks.h"
+#include "binderlite/core/log.h"
 #include "binderlite/core/node.h"
 #include "binderlite/core/pin.h"
 #include "binderlite/core/policy.h"
@@ -84,6 +85,10 @@ class Context : public Pinned<Context<L>> {
   std::deque<Pin<Proc<L>>> to_release ABSL_GUARDED_BY(mu);
   bool reaper_stops ABSL_GUARDED_BY(mu) = false;
   typename L::Primitives::Parker reaper_parker;  // Where it sleeps.
+  // All transactions, and once more those that failed.
+  TransactionLog log;
+  TransactionLog failed_log;
+
   // What Procs that are gone have counted.
   CommandTotals retired_commands ABSL_GUARDED_BY(mu);
 

@@ -70,7 +70,10 @@ class Transaction : public Work {
   std::uint32_t code = 0;
   std::uint32_t flags = 0;
   std::int32_t sender_pid = 0;
+  std::int32_t sender_tid = 0;
   std::uint32_t sender_euid = 0;
+  // The thread that must take it; 0: any of to_proc.
+  std::int32_t steered_to = 0;
   // The Proc it is queued to.
   Pin<Proc<L>> to_proc;
   // Its payload, in to_proc's arena; null once delivered. Belongs to whoever

@@ -25,6 +25,7 @@
 #include "binderlite/core/arena.h"
 #include "binderlite/core/buffer.h"
 #include "binderlite/core/context.h"
+#include "binderlite/core/log.h"
 #include "binderlite/core/node.h"
 #include "binderlite/core/pin.h"
 #include "binderlite/core/policy.h"
@@ -242,7 +243,9 @@ Outcome BuildBuffer(core::Thread<L>& self, core::Transaction<L>& transaction,
   if (error == Errc::kOk) {
     allocation = receiver.arena.Allocate(
         layout, transaction.kind == core::TransactionKind::kOneWay,
-        transaction.sender_pid);
+        {.id = transaction.id,
+         .node_id = target ? target->id : 0,
+         .sender_pid = transaction.sender_pid});
     error = allocation.error;
   }
   if (error != Errc::kOk) {
@@ -522,6 +525,7 @@ OwnedTransaction<L> NewTransaction(core::Thread<L>& self,
   transaction->code = data.code;
   transaction->flags = data.flags;
   transaction->sender_pid = self.proc->options.pid;
+  transaction->sender_tid = self.tid;
   transaction->sender_euid = self.proc->options.euid;
   if (Priorities* priorities = self.proc->context->options.priorities) {
     transaction->priority = priorities->Get(self.proc->options.pid, self.tid);
@@ -530,15 +534,17 @@ OwnedTransaction<L> NewTransaction(core::Thread<L>& self,
   return transaction;
 }
 
-// BC_TRANSACTION.
+// BC_TRANSACTION. `record`: what becomes known of it.
 template <LockingPolicy L>
 Outcome SendCall(core::Thread<L>& self, const SendRequest& request,
-                 std::uint32_t id) {
+                 core::LogEntry& record) {
   const TransactionData& data = request.data;
   const bool one_way = (data.flags & kTfOneWay) != 0;
   Target<L> target;
   Outcome outcome = ResolveTarget(self, data.target.handle, target);
   if (!outcome.ok()) return outcome;
+  record.to_pid = target.proc->options.pid;
+  record.node = target.node->id;
   if (!one_way) {
     outcome = CheckStack(self, target);
     if (!outcome.ok()) {
@@ -549,7 +555,10 @@ Outcome SendCall(core::Thread<L>& self, const SendRequest& request,
   OwnedTransaction<L> transaction = NewTransaction(
       self,
       one_way ? core::TransactionKind::kOneWay : core::TransactionKind::kCall,
-      data, id, *target.proc);
+      data, record.id, *target.proc);
+  if (target.thread) {
+    transaction->steered_to = record.to_tid = target.thread->tid;
+  }
   bool spam_suspect = false;
   outcome = BuildBuffer(self, *transaction, target.node, request,
                         target.node->accepts_fds, spam_suspect);
@@ -638,7 +647,7 @@ void RestorePriority(core::Thread<L>& self,
 // there is none: then in_reply_to stays empty.
 template <LockingPolicy L>
 Outcome SendReply(core::Thread<L>& self, const SendRequest& request,
-                  std::uint32_t id, OwnedTransaction<L>& in_reply_to) {
+                  core::LogEntry& record, OwnedTransaction<L>& in_reply_to) {
   {
     sync::MutexLock queues(self.proc->queues_mu);
     core::Transaction<L>* const top = self.stack;
@@ -654,7 +663,9 @@ Outcome SendReply(core::Thread<L>& self, const SendRequest& request,
   core::Thread<L>& to = *caller;
   core::Proc<L>& receiver = *to.proc;
   OwnedTransaction<L> reply = NewTransaction(
-      self, core::TransactionKind::kReply, request.data, id, receiver);
+      self, core::TransactionKind::kReply, request.data, record.id, receiver);
+  record.to_pid = receiver.options.pid;
+  reply->steered_to = record.to_tid = to.tid;
   bool spam_suspect = false;
   Outcome outcome =
       BuildBuffer(self, *reply, core::Pin<core::Node<L>>(), request,
@@ -693,6 +704,26 @@ void QueueReturnError(core::Thread<L>& self, Br command) {
   EnqueueThread(self, self.return_error);
 }
 
+// What the log says of a transaction as it begins.
+template <LockingPolicy L>
+[[nodiscard]] core::LogEntry RecordOf(const core::Thread<L>& self,
+                                      const SendRequest& request, bool is_reply,
+                                      std::uint32_t id) {
+  const TransactionData& data = request.data;
+  core::LogEntry record{.id = id,
+                        .from_pid = self.proc->options.pid,
+                        .from_tid = self.tid,
+                        .handle = data.target.handle,
+                        .data_size = data.data_size,
+                        .offsets_size = data.offsets_size};
+  if (is_reply) {
+    record.kind = core::TransactionKind::kReply;
+  } else if ((data.flags & kTfOneWay) != 0) {
+    record.kind = core::TransactionKind::kOneWay;
+  }
+  return record;
+}
+
 // Handles BC_TRANSACTION and BC_REPLY. Whatever goes wrong becomes a return
 // command, which stops the caller's write (WR-05), and the extended error.
 template <LockingPolicy L>
@@ -703,14 +734,21 @@ void Send(core::Thread<L>& self, const SendRequest& request, bool is_reply) {
     sync::MutexLock queues(self.proc->queues_mu);
     self.extended_error = {id, static_cast<std::uint32_t>(Br::BR_OK), 0};
   }
+  core::LogEntry record = RecordOf(self, request, is_reply, id);
+  const core::TransactionLog::Ticket ticket = context.log.Begin(record);
   OwnedTransaction<L> in_reply_to;
-  const Outcome outcome = is_reply ? SendReply(self, request, id, in_reply_to)
-                                   : SendCall(self, request, id);
-  if (outcome.ok()) return;
-  if (outcome.reply == Br::BR_TRANSACTION_PENDING_FROZEN) {
-    QueueReturnError(self, outcome.reply);
+  const Outcome outcome = is_reply
+                              ? SendReply(self, request, record, in_reply_to)
+                              : SendCall(self, request, record);
+  if (outcome.ok() || outcome.reply == Br::BR_TRANSACTION_PENDING_FROZEN) {
+    context.log.Finish(ticket, record);
+    if (!outcome.ok()) QueueReturnError(self, outcome.reply);
     return;
   }
+  record.return_error = static_cast<std::uint32_t>(outcome.reply);
+  record.param = -static_cast<std::int32_t>(outcome.error);
+  context.log.Finish(ticket, record);
+  context.failed_log.Add(record);
   context.Complain(UserError::kBadTransaction, self.proc->options.pid,
                    self.tid);
   const Quirks& quirks = context.options.quirks;

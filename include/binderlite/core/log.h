@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// TransactionLog: what became of the last 32 transactions of a Context. An
+// entry is written when a transaction begins and again when it has been queued
+// or has failed; in between it is incomplete.
+//
+// No lock, and nobody ever waits: of two writers that meet in one slot, 32
+// transactions apart, the later one in time gives way, and a reader that cannot
+// get at an entry in one piece reports it as incomplete. All of it is atomic;
+// a slot's sequence number is odd while it is written.
+// Kernel: binder_transaction_log.
+
+#ifndef BINDERLITE_CORE_LOG_H_
+#define BINDERLITE_CORE_LOG_H_
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "binderlite/core/transaction.h"
+
+namespace binderlite::core {
+
+struct LogEntry {
+  std::uint32_t id = 0;
+  TransactionKind kind = TransactionKind::kCall;
+  std::int32_t from_pid = 0;
+  std::int32_t from_tid = 0;
+  // 0 while the target is not known; the thread only if it had to be that one.
+  std::int32_t to_pid = 0;
+  std::int32_t to_tid = 0;
+  std::uint32_t node = 0;  // The target's id; 0 in replies.
+  std::uint32_t handle = 0;
+  std::uint64_t data_size = 0;
+  std::uint64_t offsets_size = 0;
+  // How it failed; 0: it did not.
+  std::uint32_t return_error = 0;  // A Br.
+  std::int32_t param = 0;          // Negative errno.
+  bool complete = false;
+
+  friend bool operator==(const LogEntry&, const LogEntry&) = default;
+};
+
+class TransactionLog {
+ public:
+  static constexpr std::size_t kEntries = 32;
+
+  // The entry of one transaction, from its begin to its end.
+  using Ticket = std::uint64_t;
+  Ticket Begin(const LogEntry& entry) {
+    const Ticket ticket = Next();
+    Write(ticket, entry);
+    return ticket;
+  }
+  void Finish(Ticket ticket, LogEntry entry) {
+    entry.complete = true;
+    Write(ticket, entry);
+  }
+  // An entry that is complete from the start.
+  void Add(const LogEntry& entry) { Finish(Next(), entry); }
+
+  // The oldest first.
+  [[nodiscard]] std::vector<LogEntry> Read() const {
+    std::vector<std::pair<Ticket, LogEntry>> found;
+    for (const Slot& slot : slots_) {
+      Words words = {};
+      const bool whole = slot.Read(words);
+      if (words[kTicket] == 0) continue;
+      found.emplace_back(words[kTicket], Unpack(words));
+      found.back().second.complete &= whole;
+    }
+    std::sort(found.begin(), found.end(),
+              [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::vector<LogEntry> entries;
+    entries.reserve(found.size());
+    for (const auto& [ticket, entry] : found) entries.push_back(entry);
+    return entries;
+  }
+
+ private:
+  static constexpr std::size_t kWords = 8;
+  static constexpr std::size_t kTicket = 0;
+  using Words = std::array<std::uint64_t, kWords>;
+
+  struct Slot {
+    // False: it changed meanwhile, again and again.
+    [[nodiscard]] bool Read(Words& result) const {
+      constexpr int kTries = 3;
+      for (int i = 0; i < kTries; ++i) {
+        const std::uint32_t before = sequence.load(std::memory_order_acquire);
+        for (std::size_t w = 0; w < kWords; ++w) {
+          // Acquire, so that what is read next is not older than this.
+          result[w] = words[w].load(std::memory_order_acquire);
+        }
+        if (before % 2 == 0 &&
+            sequence.load(std::memory_order_relaxed) == before) {
+          return true;
+        }
+      }
+      return false;
+    }
+
+    std::atomic<std::uint32_t> sequence{0};
+    std::array<std::atomic<std::uint64_t>, kWords> words = {};
+  };
+
+  [[nodiscard]] Ticket Next() {
+    return next_.fetch_add(1, std::memory_order_relaxed) + 1;
+  }
+
+  void Write(Ticket ticket, const LogEntry& entry) {
+    Slot& slot = slots_[ticket % kEntries];
+    std::uint32_t sequence = slot.sequence.load(std::memory_order_relaxed);
+    if (sequence % 2 != 0 ||
+        !slot.sequence.compare_exchange_strong(sequence, sequence + 1,
+                                               std::memory_order_acquire,
+                                               std::memory_order_relaxed)) {
+      return;
+    }
+    // A newer one may have the slot by now.
+    if (slot.words[kTicket].load(std::memory_order_relaxed) <= ticket) {
+      const Words words = Pack(ticket, entry);
+      for (std::size_t w = 0; w < kWords; ++w) {
+        // Release, so that who reads it sees the odd number, too.
+        slot.words[w].store(words[w], std::memory_order_release);
+      }
+    }
+    slot.sequence.store(sequence + 2, std::memory_order_release);
+  }
+
+  static constexpr std::uint64_t Join(std::uint32_t high, std::uint32_t low) {
+    return std::uint64_t{high} << 32 | low;
+  }
+  static constexpr std::uint64_t Join(std::int32_t high, std::int32_t low) {
+    return Join(static_cast<std::uint32_t>(high),
+                static_cast<std::uint32_t>(low));
+  }
+  static constexpr std::uint32_t High(std::uint64_t word) {
+    return static_cast<std::uint32_t>(word >> 32);
+  }
+  static constexpr std::uint32_t Low(std::uint64_t word) {
+    return static_cast<std::uint32_t>(word);
+  }
+
+  static constexpr std::uint32_t kComplete = 0x100;
+
+  static Words Pack(Ticket ticket, const LogEntry& e) {
+    const std::uint32_t kind = static_cast<std::uint32_t>(e.kind) |
+                               (e.complete ? kComplete : std::uint32_t{0});
+    return {ticket,
+            Join(e.id, kind),
+            Join(e.from_pid, e.from_tid),
+            Join(e.to_pid, e.to_tid),
+            Join(e.node, e.handle),
+            e.data_size,
+            e.offsets_size,
+            Join(e.return_error, static_cast<std::uint32_t>(e.param))};
+  }
+  static LogEntry Unpack(const Words& w) {
+    return {.id = High(w[1]),
+            .kind = static_cast<TransactionKind>(Low(w[1]) & 0xff),
+            .from_pid = static_cast<std::int32_t>(High(w[2])),
+            .from_tid = static_cast<std::int32_t>(Low(w[2])),
+            .to_pid = static_cast<std::int32_t>(High(w[3])),
+            .to_tid = static_cast<std::int32_t>(Low(w[3])),
+            .node = High(w[4]),
+            .handle = Low(w[4]),
+            .data_size = w[5],
+            .offsets_size = w[6],
+            .return_error = High(w[7]),
+            .param = static_cast<std::int32_t>(Low(w[7])),
+            .complete = (Low(w[1]) & kComplete) != 0};
+  }
+
+  std::atomic<Ticket> next_{0};
+  std::array<Slot, kEntries> slots_;
+};
+
+}  // namespace binderlite::core
+
+#endif  // BINDERLITE_CORE_LOG_H_
