@@ -33,6 +33,7 @@ set(BINDERLITE_HEADERS
     include/binderlite/core/file.h
     include/binderlite/core/freeze.h
     include/binderlite/core/hooks.h
+    include/binderlite/core/log.h
     include/binderlite/core/node.h
     include/binderlite/core/pin.h
     include/binderlite/core/policy.h
@@ -62,7 +63,11 @@ set(BINDERLITE_HEADERS
     include/binderlite/driver/transact.h
     include/binderlite/driver/translate.h
     include/binderlite/driver/wait.h
+    include/binderlite/debug/dump.h
+    include/binderlite/debug/invariants.h
+    include/binderlite/debug/json.h
     include/binderlite/debug/snapshot.h
+    include/binderlite/debug/state.h
     include/binderlite/uapi/device_file.h
     include/binderlite/uapi/facade.h
     include/binderlite/uapi/ready_pipe.h

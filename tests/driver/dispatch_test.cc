@@ -51,7 +51,7 @@ class DispatchTest : public DriverTest<L> {
   }
 
   // Everything that the driver knows.
-  std::string State() { return debug::ToJson(this->Snapshot()); }
+  std::string State() { return debug::ToJson(this->Present()); }
 
   // The strong count of a handle; 0 when there is none.
   int StrongOf(Peer<L>& peer, std::uint32_t handle) {

@@ -31,6 +31,8 @@
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
+#include "binderlite/debug/invariants.h"
+#include "binderlite/debug/json.h"
 #include "binderlite/debug/snapshot.h"
 #include "binderlite/driver/driver.h"
 #include "binderlite/wire/errc.h"
@@ -419,10 +421,18 @@ class DriverTest : public ::testing::Test {
               (std::pair{code, -static_cast<std::int32_t>(why)}));
   }
 
-  // The whole state as text, to compare: without how many objects there have
-  // been in all.
-  [[nodiscard]] std::string State() {
+  // The state without what has been: counts of commands, and the logs.
+  [[nodiscard]] debug::Snapshot Present() {
     debug::Snapshot snapshot = Snapshot();
+    snapshot.commands = {};
+    snapshot.log.clear();
+    snapshot.failed_log.clear();
+    for (debug::ProcSnapshot& proc : snapshot.procs) proc.commands = {};
+    return snapshot;
+  }
+  // It as text, to compare: without how many objects there have been in all.
+  [[nodiscard]] std::string State() {
+    debug::Snapshot snapshot = Present();
     for (debug::CountSnapshot& count : snapshot.counts) {
       count = {count.created - count.deleted, 0};
     }
