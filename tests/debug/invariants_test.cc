@@ -63,6 +63,7 @@ TEST(CheckInvariantsTest, HandlesHaveCounts) {
   });
 }
 
+// Rows: DB-07
 TEST(CheckInvariantsTest, NodesCountTheirHolders) {
   ExpectReported({
       {[](Snapshot& s) { NodeOf(s).refs = 2; },
@@ -152,6 +153,7 @@ TEST(CheckInvariantsTest, ThreadsAreCountedAndHaveWhatTheyProcess) {
   });
 }
 
+// Rows: DB-07
 TEST(CheckInvariantsTest, TransactionsAreFoundWhereTheyAreOutstanding) {
   ExpectReported({
       {[](Snapshot& s) { s.procs[0].outstanding = 2; },
@@ -213,6 +215,7 @@ TEST(CheckInvariantsTest, TheDeadHaveNothing) {
   });
 }
 
+// Rows: DB-07
 TEST(CheckInvariantsTest, WhatLivesIsFound) {
   ExpectReported({
       {[](Snapshot& s) { ++CountOf(s, core::ObjectKind::kRef).created; },
