@@ -260,9 +260,8 @@ std::vector<int> SpamFrom(Arena& arena, std::int32_t sender, int count,
                           std::size_t size) {
   std::vector<int> suspects;
   for (int i = 1; i <= count; ++i) {
-    const Arena::Allocation result =
-        arena.Allocate({.data_size = size}, /*is_async=*/true,
-                       {.sender_pid = sender});
+    const Arena::Allocation result = arena.Allocate(
+        {.data_size = size}, /*is_async=*/true, {.sender_pid = sender});
     EXPECT_EQ(result.error, Errc::kOk) << i;
     if (result.spam_suspect) suspects.push_back(i);
   }
@@ -319,8 +318,7 @@ TEST(ArenaTest, SpamIsToldOnceUntilThereIsRoomAgain) {
   // There is room, but not once the next one is there.
   arena.Free(*others);
   Buffer* const large =
-      arena
-          .Allocate({.data_size = 16000}, /*is_async=*/true, {.sender_pid = 1})
+      arena.Allocate({.data_size = 16000}, /*is_async=*/true, {.sender_pid = 1})
           .buffer;
   EXPECT_EQ(SpamFrom(arena, 1, 2, 8), std::vector<int>{});
   // Room by itself changes nothing; a one-way has to find it.
