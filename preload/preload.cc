@@ -49,8 +49,9 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
+#include "binderlite/sync/abseil_primitives.h"
 #include "binderlite/sync/locking.h"
+#include "binderlite/sync/mutex_lock.h"
 #include "binderlite/uapi/facade.h"
 #include "binderlite/uapi/system.h"
 #include "binderlite/wire/errc.h"
@@ -221,7 +222,7 @@ class EpollTable {
   // `event`. Returns what there was before.
   std::optional<Entry> Prepare(int set, int fd, const FilePtr& file,
                                epoll_event& event) {
-    absl::MutexLock lock(&mu_);
+    binderlite::sync::MutexLock lock(mu_);
     Forget([](const Entry& entry) { return entry.file.expired(); });
     std::uint64_t& token = tokens_[{set, fd}];
     std::optional<Entry> before;
@@ -237,7 +238,7 @@ class EpollTable {
 
   // Undoes Prepare.
   void Restore(int set, int fd, const std::optional<Entry>& before) {
-    absl::MutexLock lock(&mu_);
+    binderlite::sync::MutexLock lock(mu_);
     if (before.has_value()) {
       entries_[tokens_[{set, fd}]] = *before;
     } else {
@@ -248,7 +249,7 @@ class EpollTable {
   }
 
   void Remove(int set, int fd) {
-    absl::MutexLock lock(&mu_);
+    binderlite::sync::MutexLock lock(mu_);
     Forget([set, fd](const Entry& entry) {
       return entry.set == set && entry.fd == fd;
     });
@@ -256,7 +257,7 @@ class EpollTable {
 
   [[nodiscard]] std::optional<Entry> Find(std::uint64_t token) {
     if ((token & kMarkBits) != kMark) return std::nullopt;
-    absl::MutexLock lock(&mu_);
+    binderlite::sync::MutexLock lock(mu_);
     const auto it = entries_.find(token);
     if (it == entries_.end()) return std::nullopt;
     return it->second;
@@ -279,7 +280,7 @@ class EpollTable {
     }
   }
 
-  absl::Mutex mu_;
+  binderlite::sync::AbseilMutex mu_;
   std::map<std::uint64_t, Entry> entries_ ABSL_GUARDED_BY(mu_);
   std::map<std::pair<int, int>, std::uint64_t> tokens_ ABSL_GUARDED_BY(mu_);
   std::uint32_t last_ ABSL_GUARDED_BY(mu_) = 0;

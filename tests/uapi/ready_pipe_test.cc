@@ -12,7 +12,7 @@
 
 #include <csignal>
 
-#include "absl/synchronization/mutex.h"
+#include "binderlite/sync/mutex_lock.h"
 
 namespace binderlite::uapi_internal {
 namespace {
@@ -25,11 +25,11 @@ class ReadyPipeTest : public ::testing::Test {
   }
 
   void Raise() {
-    absl::MutexLock lock(&pipe_.mu);
+    sync::MutexLock lock(pipe_.mu);
     pipe_.Raise();
   }
   void Lower() {
-    absl::MutexLock lock(&pipe_.mu);
+    sync::MutexLock lock(pipe_.mu);
     pipe_.Lower(fd_);
     EXPECT_FALSE(pipe_.raised());
   }

@@ -22,10 +22,11 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "binderlite/core/readiness.h"
 #include "binderlite/driver/driver.h"
+#include "binderlite/sync/abseil_primitives.h"
 #include "binderlite/sync/locking.h"
+#include "binderlite/sync/mutex_lock.h"
 #include "binderlite/uapi/ready_pipe.h"
 #include "binderlite/uapi/system.h"
 #include "binderlite/wire/commands.h"
@@ -40,7 +41,7 @@ class Readiness : public ReadinessListener {
   ReadyPipe pipe;
 
   void OnReady() override {
-    absl::MutexLock lock(&pipe.mu);
+    sync::MutexLock lock(pipe.mu);
     Raise();
   }
 
@@ -58,11 +59,11 @@ class Readiness : public ReadinessListener {
 
   // `event`, an eventfd, is written to whenever something becomes ready.
   void AddWaiter(int event) {
-    absl::MutexLock lock(&pipe.mu);
+    sync::MutexLock lock(pipe.mu);
     waiters_.push_back(event);
   }
   void RemoveWaiter(int event) {
-    absl::MutexLock lock(&pipe.mu);
+    sync::MutexLock lock(pipe.mu);
     waiters_.erase(std::find(waiters_.begin(), waiters_.end(), event));
   }
 
@@ -127,7 +128,7 @@ class DeviceFile {
 
   // The OS thread is no more.
   void ForgetThread(pid_t tid) {
-    absl::MutexLock lock(&threads_mu_);
+    sync::MutexLock lock(threads_mu_);
     const auto it = users_.find(tid);
     if (it == users_.end()) return;
     it->second->thread.SetEnded();
@@ -148,7 +149,7 @@ class DeviceFile {
   };
 
   User& UserOf(pid_t tid) {
-    absl::MutexLock lock(&threads_mu_);
+    sync::MutexLock lock(threads_mu_);
     std::unique_ptr<User>& user = users_[tid];
     if (user == nullptr) user = std::make_unique<User>(proc_.Attach(tid));
     return *user;
@@ -161,7 +162,7 @@ class DeviceFile {
   // Has the descriptor show what there is to read, now that a call is over.
   void Settle(int fd) {
     proc_.ShowReadiness([this, fd](const auto& survey) {
-      absl::MutexLock lock(&readiness_->pipe.mu);
+      sync::MutexLock lock(readiness_->pipe.mu);
       driver::Pollers pollers = survey();
       pollers.readable = pollers.readable || detached_.load() > 0;
       readiness_->Show(pollers, fd, id_);
@@ -173,7 +174,7 @@ class DeviceFile {
   const std::shared_ptr<Readiness> readiness_;
   BasicProc<L> proc_;
   std::atomic<int> detached_{0};  // Users that are.
-  absl::Mutex threads_mu_;
+  sync::AbseilMutex threads_mu_;
   std::unordered_map<pid_t, std::unique_ptr<User>> users_
       ABSL_GUARDED_BY(threads_mu_);
 };

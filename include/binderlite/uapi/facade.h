@@ -37,13 +37,14 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "binderlite/core/arena.h"
 #include "binderlite/core/file.h"
 #include "binderlite/driver/driver.h"
 #include "binderlite/memory/mapping.h"
 #include "binderlite/memory/safe_user_memory.h"
+#include "binderlite/sync/abseil_primitives.h"
 #include "binderlite/sync/locking.h"
+#include "binderlite/sync/mutex_lock.h"
 #include "binderlite/uapi/device_file.h"
 #include "binderlite/uapi/ready_pipe.h"
 #include "binderlite/uapi/system.h"
@@ -105,7 +106,7 @@ class Facade {
     BasicProc<L> proc = ContextOf(name).Open(std::move(options));
     auto file = std::make_shared<File>(std::move(proc), std::move(readiness),
                                        id, flags);
-    absl::MutexLock lock(&mu_);
+    sync::MutexLock lock(mu_);
     files_.emplace(id, Entry{std::move(file)});
     return fd;
   }
@@ -160,7 +161,7 @@ class Facade {
     int result = 0;
     {
       // Nobody is taking bytes out through this very descriptor.
-      absl::MutexLock lock(&file->readiness().pipe.mu);
+      sync::MutexLock lock(file->readiness().pipe.mu);
       result = close();
     }
     if (result < 0 || forked_) return result;
@@ -280,7 +281,7 @@ class Facade {
         if (event_ < 0) return -1;
         event_ = Hide(event_);
         Facade& facade = Get();
-        absl::MutexLock lock(&facade.mu_);
+        sync::MutexLock lock(facade.mu_);
         facade.events_.insert(event_);
       }
       return event_;
@@ -341,7 +342,7 @@ class Facade {
     }
 
    private:
-    absl::Mutex* mu_;
+    sync::AbseilMutex* mu_;
   };
 
   int RefuseChild(int error) {
@@ -370,7 +371,7 @@ class Facade {
 
   // All devices are of one machine: a pid is the same in each of them.
   BasicContext<L>& ContextOf(const std::string& name) {
-    absl::MutexLock lock(&mu_);
+    sync::MutexLock lock(mu_);
     std::unique_ptr<BasicContext<L>>& context = (*contexts_)[name];
     if (context == nullptr) {
       ContextOptions options{.name = name};
@@ -404,7 +405,7 @@ class Facade {
         SysClose(fd);
         return;
       }
-      absl::MutexLock lock(&file->readiness().pipe.mu);
+      sync::MutexLock lock(file->readiness().pipe.mu);
       if (SysClose(fd) == 0) ThisThread().closed.push_back(file);
     }
 
@@ -449,7 +450,7 @@ class Facade {
     memory::Mapping view;  // If it is not wanted, destroyed after the lock.
     void* result = MAP_FAILED;
     {
-      absl::MutexLock lock(&mu_);
+      sync::MutexLock lock(mu_);
       const auto it = files_.find(file->id());
       if (it == files_.end()) return Refuse(EBADF);
       if ((protection & PROT_WRITE) != 0) return Refuse(EPERM);
@@ -506,7 +507,7 @@ class Facade {
     if (forked_) return unmap();
     std::vector<FilePtr> touched;
     const auto result = [&] {
-      absl::MutexLock lock(&mu_);
+      sync::MutexLock lock(mu_);
       const auto outcome = unmap();
       if (!Failed(outcome)) {
         const auto begin = reinterpret_cast<std::uint64_t>(address);
@@ -566,7 +567,7 @@ class Facade {
     ~Watch() {
       for (const FilePtr& file : files_) {
         file->readiness().RemoveWaiter(event_);
-        absl::MutexLock lock(&facade_.mu_);
+        sync::MutexLock lock(facade_.mu_);
         --facade_.files_.at(file->id()).polls;
       }
       facade_.CloseIfOver(files_);
@@ -575,7 +576,7 @@ class Facade {
     void Add(const FilePtr& file) {
       if (std::find(files_.begin(), files_.end(), file) != files_.end()) return;
       {
-        absl::MutexLock lock(&facade_.mu_);
+        sync::MutexLock lock(facade_.mu_);
         const auto it = facade_.files_.find(file->id());
         if (it == facade_.files_.end()) return;
         ++it->second.polls;
@@ -639,7 +640,7 @@ class Facade {
     if (forked_) return;
     std::vector<FilePtr> files;
     {
-      absl::MutexLock lock(&mu_);
+      sync::MutexLock lock(mu_);
       for (const auto& [id, entry] : files_) files.push_back(entry.file);
     }
     for (const FilePtr& file : files) file->ForgetThread(tid);
@@ -651,7 +652,7 @@ class Facade {
   void CloseIfOver(const std::vector<FilePtr>& files) {
     for (const FilePtr& file : files) {
       {
-        absl::MutexLock lock(&mu_);
+        sync::MutexLock lock(mu_);
         const auto it = files_.find(file->id());
         if (it == files_.end() || it->second.file != file ||
             it->second.polls > 0 || it->second.ranges > 0 ||
@@ -670,7 +671,7 @@ class Facade {
   void Sweep() {
     std::vector<FilePtr> files;
     {
-      absl::MutexLock lock(&mu_);
+      sync::MutexLock lock(mu_);
       for (const auto& [id, entry] : files_) files.push_back(entry.file);
     }
     CloseIfOver(files);
@@ -678,7 +679,7 @@ class Facade {
 
   memory::SafeUserMemory memory_;
   Descriptors descriptors_{*this};
-  absl::Mutex mu_;
+  sync::AbseilMutex mu_;
   // Pointers, so that a child made by fork can leave them as they are.
   FilesById files_ ABSL_GUARDED_BY(mu_);
   RangeTable ranges_ ABSL_GUARDED_BY(mu_);

@@ -32,7 +32,8 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
+#include "binderlite/sync/abseil_primitives.h"
+#include "binderlite/sync/mutex_lock.h"
 #include "binderlite/uapi/system.h"
 
 namespace binderlite::uapi_internal {
@@ -60,20 +61,20 @@ class ReadyPipe {
     if ((flags & O_NONBLOCK) != 0) SysFcntl(reader, F_SETFL, O_NONBLOCK);
     if ((flags & O_CLOEXEC) == 0) SysFcntl(reader, F_SETFD, 0);
     (void)PipeIdOf(reader, id);
-    absl::MutexLock lock(&mu);
+    sync::MutexLock lock(mu);
     writer_ = writer;
     return reader;
   }
 
   // The end of the open.
   void Close() {
-    absl::MutexLock lock(&mu);
+    sync::MutexLock lock(mu);
     if (writer_ >= 0) SysClose(std::exchange(writer_, -1));
   }
 
   // Whether any duplicate of the program's end is left.
   [[nodiscard]] bool HasReaders() {
-    absl::MutexLock lock(&mu);
+    sync::MutexLock lock(mu);
     return writer_ >= 0 && (SysReady(writer_, POLLOUT) & POLLERR) == 0;
   }
 
@@ -100,7 +101,7 @@ class ReadyPipe {
     return bytes_ > 0;
   }
 
-  absl::Mutex mu;
+  sync::AbseilMutex mu;
 
  private:
   // Readers may all be gone, which is no reason for a signal.
