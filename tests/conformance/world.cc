@@ -1366,7 +1366,16 @@ void World::EncodePayload(
     bytes.insert(bytes.end(), chunk.bytes.begin(), chunk.bytes.end());
     placed.push_back(image.Add(bytes) + chunk.skew);
   }
-  const std::size_t in_image = image.Add(data);
+  // A size that says more than there is reads zeros, not what happens to
+  // follow.
+  const auto padded = [](std::vector<std::byte> bytes,
+                         std::optional<std::uint64_t> said) {
+    constexpr std::uint64_t kMost = 4096;
+    const std::uint64_t wanted = std::min(said.value_or(0), kMost);
+    if (wanted > bytes.size()) bytes.resize(wanted);
+    return bytes;
+  };
+  const std::size_t in_image = image.Add(padded(data, data_size));
   for (std::size_t i = 0; i < chunks.size(); ++i) {
     const std::size_t at =
         in_image + chunks[i].object_at + offsetof(BufferObject, buffer);
@@ -1378,7 +1387,8 @@ void World::EncodePayload(
   }
   std::vector<std::byte> offset_bytes;
   for (std::uint64_t offset : offsets) Append(offset_bytes, offset);
-  const std::size_t offsets_in_image = image.Add(offset_bytes);
+  const std::size_t offsets_in_image =
+      image.Add(padded(offset_bytes, offsets_size));
   Store(stream, data_at + offsetof(TransactionData, data_size),
         data_size.value_or(data.size()));
   Store(stream, data_at + offsetof(TransactionData, offsets_size),

@@ -304,6 +304,23 @@ TYPED_TEST(ExtendedErrorTest, FailedReplyToWhoHasFailed) {
   EXPECT_EQ(client.TakeError(), (Error{Br::BR_FAILED_REPLY, -EINVAL}));
 }
 
+// A reply that fails once its caller has died fails what that caller was
+// working on as well, and that is a call of the replier: it hears of both, in
+// order. Rows: EE-11
+TYPED_TEST(ExtendedErrorTest, FailedReplyThatComesBack) {
+  auto [manager, service, client, handle] = this->Connected();
+  const std::uint32_t back =
+      this->Give(manager, client, service, this->kPtr, this->kCookie);
+  client.Write(Commands().Transact(handle));
+  (void)service.Read();
+  service.Write(Commands().Transact(back));
+  (void)client.Read();
+  this->Close(service);
+  EXPECT_EQ(
+      client.Do(Commands().Reply()).codes(),
+      (BrList{Br::BR_NOOP, Br::BR_TRANSACTION_COMPLETE, Br::BR_DEAD_REPLY}));
+}
+
 // Rows: EE-12
 TYPED_TEST(ExtendedErrorTest, CommandsThatHaveNoPartInIt) {
   auto [manager, service, client, handle] = this->Connected();

@@ -29,7 +29,7 @@ namespace {
 constexpr Br kFrozenReply = Br::BR_FROZEN_REPLY;
 constexpr Br kPending = Br::BR_TRANSACTION_PENDING_FROZEN;
 constexpr std::uint64_t kWatch = 0xf0;
-constexpr std::uint64_t kOther = 0xf1;
+constexpr std::uint64_t kSecondCookie = 0xf1;
 constexpr std::uint32_t kUpdate = kTfOneWay | kTfUpdateTxn;
 // Longer than any test: something else has to end the wait.
 constexpr std::uint32_t kPatient = 1'000'000'000;
@@ -712,7 +712,7 @@ TYPED_TEST(FreezeTest, ARequestThatIsRefused) {
   auto [manager, service, client, handle] = this->Watched();
   this->ExpectInvalid(client, Watch(handle + 1));
   this->ExpectInvalid(client, Watch(handle));
-  this->ExpectInvalid(client, Watch(handle, kOther));
+  this->ExpectInvalid(client, Watch(handle, kSecondCookie));
   this->ExpectNothing(client);
   EXPECT_EQ(client.TakeError(), kNoError);
   EXPECT_EQ(this->LiveFreezes(), 1u);
@@ -737,17 +737,17 @@ TYPED_TEST(FreezeTest, AllWhoWatchAreTold) {
       this->Give(manager, service, third, this->kPtr, this->kCookie);
   const std::uint32_t second = this->Give(manager, service, third, 1, 2);
   client.Write(Watch(handle));
-  third.Write(Watch(second, kOther));
+  third.Write(Watch(second, kSecondCookie));
   third.Write(Watch(thirds));
   this->ExpectNews(client, {{kWatch, 0}});
-  this->ExpectNews(third, {{kOther, 0}, {kWatch, 0}});
+  this->ExpectNews(third, {{kSecondCookie, 0}, {kWatch, 0}});
   client.Write(Done());
-  third.Write(Done(kOther));
+  third.Write(Done(kSecondCookie));
   third.Write(Done());
   EXPECT_EQ(this->Freeze(manager, service.pid()), Errc::kOk);
   this->ExpectNews(client, {{kWatch, 1}});
   // In the order of the nodes.
-  this->ExpectNews(third, {{kOther, 1}, {kWatch, 1}});
+  this->ExpectNews(third, {{kSecondCookie, 1}, {kWatch, 1}});
 }
 
 // Rows: FN-05
@@ -795,7 +795,7 @@ TYPED_TEST(FreezeTest, AnAcknowledgementOfNothing) {
   client.Write(Watch(handle));
   this->ExpectInvalid(client, Done());  // Not yet read.
   this->ExpectNews(client, {{kWatch, 0}});
-  this->ExpectInvalid(client, Done(kOther));
+  this->ExpectInvalid(client, Done(kSecondCookie));
   client.Write(Done());
   this->ExpectInvalid(client, Done());
 }
@@ -842,7 +842,7 @@ TYPED_TEST(FreezeTest, ClearingWhatIsNotThere) {
   client.Write(Watch(handle));
   this->ExpectNews(client, {{kWatch, 0}});
   this->ExpectInvalid(client, Unwatch(handle + 1));
-  this->ExpectInvalid(client, Unwatch(handle, kOther));
+  this->ExpectInvalid(client, Unwatch(handle, kSecondCookie));
   client.Write(Unwatch(handle));
   this->ExpectInvalid(client, Unwatch(handle));
 }
@@ -960,13 +960,13 @@ TYPED_TEST(FreezeTest, NewsEndARead) {
   auto [manager, service, client, handle] = this->Connected();
   const std::uint32_t second = this->Give(manager, service, client, 1, 2);
   client.Write(Watch(handle));
-  client.Write(Watch(second, kOther));
+  client.Write(Watch(second, kSecondCookie));
   EXPECT_EQ(client.Read().codes(), (BrList{kNoop, Br::BR_FROZEN_BINDER}));
   EXPECT_EQ(client.Read().codes(), (BrList{kNoop, Br::BR_FROZEN_BINDER}));
   client.Write(Done());
-  client.Write(Done(kOther));
+  client.Write(Done(kSecondCookie));
   client.Write(Unwatch(handle));
-  client.Write(Unwatch(second, kOther));
+  client.Write(Unwatch(second, kSecondCookie));
   EXPECT_EQ(client.Read().codes(),
             (BrList{kNoop, Br::BR_CLEAR_FREEZE_NOTIFICATION_DONE,
                     Br::BR_CLEAR_FREEZE_NOTIFICATION_DONE}));

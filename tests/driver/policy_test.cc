@@ -80,7 +80,7 @@ class FakePolicy : public SecurityPolicy {
 };
 
 // Before all else, since the Context and the Procs need it to the end.
-struct Seams {
+struct PolicySeams {
   FakePolicy policy;
   TestFiles files;  // Of the client.
 };
@@ -93,7 +93,7 @@ std::string Asked(std::string_view what, const char* from, const char* to) {
 }
 
 template <class L>
-class PolicyTest : protected Seams, public CallTest<L> {
+class PolicyTest : protected PolicySeams, public CallTest<L> {
  protected:
   PolicyTest() : CallTest<L>({.policy = &policy}) {}
 
@@ -294,10 +294,6 @@ TYPED_TEST(PolicyTest, Descriptors) {
 }
 
 // --- Labels -----------------------------------------------------------------
-
-std::string TextAt(std::uint64_t address, std::size_t size) {
-  return std::string(reinterpret_cast<const char*>(address), size);
-}
 
 // Rows: SC-01 SC-02 SC-08
 TYPED_TEST(PolicyTest, TheLabelIsAtTheEndOfTheBuffer) {

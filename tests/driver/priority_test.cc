@@ -42,13 +42,13 @@ class FakePriorities : public Priorities {
 };
 
 // Before all else, since the Context and the Procs need it to the end.
-struct Seams {
+struct PrioritySeams {
   FakePriorities priorities;
   TestFiles files;
 };
 
 template <class L>
-class PriorityTest : protected Seams, public CallTest<L> {
+class PriorityTest : protected PrioritySeams, public CallTest<L> {
  protected:
   PriorityTest() : CallTest<L>({.priorities = &priorities}) {}
 

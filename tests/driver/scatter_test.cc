@@ -29,9 +29,6 @@ std::uint64_t Align8(std::uint64_t size) {
   return (size + 7) & ~std::uint64_t{7};
 }
 
-std::string TextAt(std::uint64_t address, std::size_t size) {
-  return std::string(reinterpret_cast<const char*>(address), size);
-}
 std::uint64_t WordAt(std::uint64_t address) {
   std::uint64_t word = 0;
   std::memcpy(&word, reinterpret_cast<const void*>(address), sizeof(word));
@@ -72,13 +69,13 @@ class ReadOnceMemory : public UserMemory {
 };
 
 // Before all else, since the Context and the Procs need it to the end.
-struct Seams {
+struct ScatterSeams {
   TestFiles files;  // Of the client.
   ReadOnceMemory read_once;
 };
 
 template <class L>
-class ScatterTest : protected Seams, public CallTest<L> {
+class ScatterTest : protected ScatterSeams, public CallTest<L> {
  protected:
   explicit ScatterTest(ContextOptions options = {})
       : CallTest<L>(std::move(options)) {}

@@ -33,6 +33,10 @@ namespace binderlite::testing {
 inline std::uint64_t AddressOf(const void* p) {
   return reinterpret_cast<std::uint64_t>(p);
 }
+// What is at `address`, which must be readable for `size` bytes.
+inline std::string TextAt(std::uint64_t address, std::size_t size) {
+  return std::string(reinterpret_cast<const char*>(address), size);
+}
 
 class Payload {
  public:

@@ -763,7 +763,9 @@ void Send(core::Thread<L>& self, const SendRequest& request, bool is_reply) {
     // Torn down while it built the reply: its caller's target has died.
     SendFailedReply<L>(std::move(in_reply_to), Br::BR_DEAD_REPLY);
   } else if (answers) {
-    // The replier has done its part; the caller hears of the failure.
+    // The replier has done its part; the caller hears of the failure, and
+    // later than that, should the two be one thread.
+    QueueReturnError(self, Br::BR_TRANSACTION_COMPLETE);
     if (const core::Pin<core::Thread<L>> pin = in_reply_to->sender()) {
       core::Thread<L>& caller = *pin;
       sync::MutexLock queues(caller.proc->queues_mu);
@@ -776,12 +778,13 @@ void Send(core::Thread<L>& self, const SendRequest& request, bool is_reply) {
                        quirks.reply_failure_is_never_death ? Br::BR_FAILED_REPLY
                                                            : outcome.reply);
   }
-  if (!answers) {
-    // A reply that answered nothing fails like a call.
+  if (answers) return;
+  // A reply that answered nothing fails like a call.
+  {
     sync::MutexLock queues(self.proc->queues_mu);
     self.extended_error = error;
   }
-  QueueReturnError(self, answers ? Br::BR_TRANSACTION_COMPLETE : outcome.reply);
+  QueueReturnError(self, outcome.reply);
 }
 
 // The same for callers without a command stream. kBusy: a failure of this
