@@ -39,7 +39,6 @@
 namespace binderlite::testing {
 namespace {
 
-using BrList = std::vector<Br>;
 using uapi_internal::UapiFacade;
 
 constexpr std::size_t kPage = 4096;

@@ -25,7 +25,6 @@
 namespace binderlite::testing {
 namespace {
 
-using BrList = std::vector<Br>;
 using ErrorList = std::vector<UserError>;
 using Arena = core::Arena<FineGrained<>>;
 using Buffer = core::Buffer<FineGrained<>>;

@@ -29,8 +29,6 @@
 namespace binderlite::testing {
 namespace {
 
-using BrList = std::vector<Br>;
-
 // --- A policy that checks the lock rules -----------------------------------
 
 // The ranks of the bounded mutexes that the calling thread holds.

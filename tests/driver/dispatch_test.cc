@@ -22,8 +22,6 @@
 namespace binderlite::testing {
 namespace {
 
-using BrList = std::vector<Br>;
-
 constexpr std::uint32_t kBadHandle = 0xbad;
 
 std::uint32_t Number(Br code) { return static_cast<std::uint32_t>(code); }

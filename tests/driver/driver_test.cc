@@ -28,8 +28,6 @@
 namespace binderlite::testing {
 namespace {
 
-using BrList = std::vector<Br>;
-
 // Has a thread sleep in NextWork, in a thread of its own.
 template <class L>
 class Sleeper {

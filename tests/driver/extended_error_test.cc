@@ -19,7 +19,6 @@
 namespace binderlite::testing {
 namespace {
 
-using BrList = std::vector<Br>;
 using Error = std::pair<Br, std::int32_t>;
 
 const Error kNoError = {Br::BR_OK, 0};

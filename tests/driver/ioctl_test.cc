@@ -29,8 +29,6 @@
 namespace binderlite::testing {
 namespace {
 
-using BrList = std::vector<Br>;
-
 std::uint32_t Number(Ioctl request) {
   return static_cast<std::uint32_t>(request);
 }

@@ -34,7 +34,6 @@
 namespace binderlite::testing {
 namespace {
 
-using BrList = std::vector<Br>;
 using sync::SteppedPrimitives;
 using sync::SteppedScheduler;
 

@@ -20,8 +20,6 @@
 namespace binderlite::testing {
 namespace {
 
-using BrList = std::vector<Br>;
-
 // How many loopers a Proc has asked for, has, and has waiting.
 struct Counters {
   std::uint32_t requested;

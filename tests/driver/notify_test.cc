@@ -14,7 +14,6 @@
 namespace binderlite::testing {
 namespace {
 
-using BrList = std::vector<Br>;
 using Cookies = std::vector<std::uint64_t>;
 using ErrorList = std::vector<UserError>;
 using WorkTypes = std::vector<core::WorkType>;

@@ -17,8 +17,6 @@
 namespace binderlite::testing {
 namespace {
 
-using BrList = std::vector<Br>;
-
 // Counts what it is told.
 class Listener : public ReadinessListener {
  public:

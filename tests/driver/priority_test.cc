@@ -112,7 +112,7 @@ TYPED_TEST(PriorityTest, WhoWaitsForAReplyKeepsIts) {
   EXPECT_EQ(this->NiceOf(w.client), -7);
 }
 
-struct Case {
+struct NiceCase {
   int caller;
   int least;
   int before;  // Of the receiver.
@@ -125,11 +125,12 @@ TYPED_TEST(PriorityTest, Calls) {
   Peer<TypeParam>& service = this->Open();
   Peer<TypeParam>& client = this->Open();
   std::uint64_t ptr = 0;
-  for (const Case& c :
-       {Case{-5, 0, 10, -5}, Case{5, 0, 10, 0}, Case{0, 0, 10, 0},
-        Case{5, 10, -20, 5}, Case{15, 10, -20, 10}, Case{19, 19, 0, 19},
-        Case{0, -20, 19, -20}, Case{-19, -20, 0, -20}, Case{-20, -10, 0, -20},
-        Case{7, 127, 0, 7}, Case{7, -128, 0, -128}}) {
+  for (const NiceCase& c :
+       {NiceCase{-5, 0, 10, -5}, NiceCase{5, 0, 10, 0}, NiceCase{0, 0, 10, 0},
+        NiceCase{5, 10, -20, 5}, NiceCase{15, 10, -20, 10},
+        NiceCase{19, 19, 0, 19}, NiceCase{0, -20, 19, -20},
+        NiceCase{-19, -20, 0, -20}, NiceCase{-20, -10, 0, -20},
+        NiceCase{7, 127, 0, 7}, NiceCase{7, -128, 0, -128}}) {
     SCOPED_TRACE(std::to_string(c.caller) + " at " + std::to_string(c.least));
     const std::uint32_t handle =
         this->Give(manager, service, client, ++ptr, 1,
@@ -160,10 +161,10 @@ TYPED_TEST(PriorityTest, OneWays) {
   Peer<TypeParam>& client = this->Open();
   std::uint64_t ptr = 0;
   // The sender's is none of it.
-  for (const Case& c :
-       {Case{-20, 0, 10, 0}, Case{19, 0, 10, 0}, Case{-20, 0, 0, 0},
-        Case{-20, 0, -5, -5}, Case{0, -10, -5, -10}, Case{0, -10, -11, -11},
-        Case{0, 19, 19, 19}}) {
+  for (const NiceCase& c :
+       {NiceCase{-20, 0, 10, 0}, NiceCase{19, 0, 10, 0}, NiceCase{-20, 0, 0, 0},
+        NiceCase{-20, 0, -5, -5}, NiceCase{0, -10, -5, -10},
+        NiceCase{0, -10, -11, -11}, NiceCase{0, 19, 19, 19}}) {
     SCOPED_TRACE(std::to_string(c.before) + " at " + std::to_string(c.least));
     const std::uint32_t handle = this->Give(manager, service, client, ++ptr, 1,
                                             static_cast<std::uint8_t>(c.least));

@@ -16,30 +16,30 @@
 namespace binderlite::testing {
 namespace {
 
-using L = FineGrained<>;
+using Locking = FineGrained<>;
 using Error = std::pair<Br, std::int32_t>;
 
 constexpr Br kFrozenBinder = Br::BR_FROZEN_BINDER;
 
 // A driver with `quirks`; what a fixture can do, as an object.
-class Driver : public CallTest<L> {
+class Driver : public CallTest<Locking> {
  public:
   explicit Driver(const Quirks& quirks)
-      : CallTest<L>(ContextOptions{.quirks = quirks}) {}
+      : CallTest<Locking>(ContextOptions{.quirks = quirks}) {}
 
-  using CallTest<L>::Receive;
-  using CallTest<L>::Answer;
-  using CallTest<L>::HoldWhile;
-  using CallTest<L>::Open;
-  using CallTest<L>::OpenManager;
-  using CallTest<L>::Connected;
-  using CallTest<L>::Give;
-  using CallTest<L>::Settle;
-  using CallTest<L>::Block;
-  using CallTest<L>::Close;
-  using CallTest<L>::StrandCall;
+  using CallTest<Locking>::Receive;
+  using CallTest<Locking>::Answer;
+  using CallTest<Locking>::HoldWhile;
+  using CallTest<Locking>::Open;
+  using CallTest<Locking>::OpenManager;
+  using CallTest<Locking>::Connected;
+  using CallTest<Locking>::Give;
+  using CallTest<Locking>::Settle;
+  using CallTest<Locking>::Block;
+  using CallTest<Locking>::Close;
+  using CallTest<Locking>::StrandCall;
 
-  static Errc Freeze(Actor<L>& by, std::int32_t pid, bool enable = true) {
+  static Errc Freeze(Actor<Locking>& by, std::int32_t pid, bool enable = true) {
     return by.thread().Freeze(
         {static_cast<std::uint32_t>(pid), enable ? 1u : 0u, 0});
   }
@@ -62,10 +62,10 @@ TEST(QuirksTest, FirstReadWaits) {
 TEST(QuirksTest, OnlyLoopersGetProcWork) {
   const auto Answer = [](const Quirks& quirks) {
     Driver driver(quirks);
-    Peer<L>& manager = driver.OpenManager();
-    Peer<L>& client = driver.Open();
+    Peer<Locking>& manager = driver.OpenManager();
+    Peer<Locking>& client = driver.Open();
     manager.Write(Commands().EnterLooper());
-    Actor<L> other = manager.Spawn();
+    Actor<Locking> other = manager.Spawn();
     client.Write(Commands().OneWay(0));
     const BrList codes = other.ReadCodes();
     if (codes.empty()) {
@@ -100,8 +100,8 @@ TEST(QuirksTest, WorkBeatsInterrupt) {
 TEST(QuirksTest, ReleasesWaitForAllAcknowledgements) {
   const auto Answer = [](const Quirks& quirks) {
     Driver driver(quirks);
-    Peer<L>& manager = driver.OpenManager();
-    Peer<L>& owner = driver.Open();
+    Peer<Locking>& manager = driver.OpenManager();
+    Peer<Locking>& owner = driver.Open();
     owner.Write(Commands().OneWay(0, Payload().Binder(1, 2)));
     const Received got = driver.Receive(manager);
     EXPECT_EQ(owner.ReadCodes(),
@@ -123,8 +123,8 @@ TEST(QuirksTest, ReleasesWaitForAllAcknowledgements) {
 TEST(QuirksTest, ParentAtOffsetZero) {
   const auto Answer = [](const Quirks& quirks) {
     Driver driver(quirks);
-    Peer<L>& manager = driver.OpenManager();
-    Peer<L>& client = driver.Open();
+    Peer<Locking>& manager = driver.OpenManager();
+    Peer<Locking>& client = driver.Open();
     std::array<std::uint64_t, 2> bytes = {};
     BufferObject parent = {};
     parent.hdr.type = static_cast<std::uint32_t>(ObjectType::kPtr);
@@ -146,8 +146,8 @@ TEST(QuirksTest, ParentAtOffsetZero) {
 TEST(QuirksTest, CallManagerOfSamePid) {
   const auto Answer = [](const Quirks& quirks) {
     Driver driver(quirks);
-    Peer<L>& manager = driver.OpenManager({.pid = 7});
-    Peer<L>& client = driver.Open({.pid = 7});
+    Peer<Locking>& manager = driver.OpenManager({.pid = 7});
+    Peer<Locking>& client = driver.Open({.pid = 7});
     client.Write(Commands().OneWay(0));
     // A call of the manager itself is never possible (TG-08).
     manager.Write(Commands().OneWay(0));
@@ -293,12 +293,12 @@ TEST(QuirksTest, HowAOneWayToAFrozenProcIsReported) {
     EXPECT_EQ(client.TakeError(), kNoError);
     return result.codes();
   };
-  constexpr Br kPending = Br::BR_TRANSACTION_PENDING_FROZEN;
-  EXPECT_EQ(Answer({}), (BrList{kNoop, kPending, kPending}));
+  constexpr Br kPendingFrozen = Br::BR_TRANSACTION_PENDING_FROZEN;
+  EXPECT_EQ(Answer({}), (BrList{kNoop, kPendingFrozen, kPendingFrozen}));
   EXPECT_EQ(Answer({.pending_frozen_is_reported = false}),
             (BrList{kNoop, kComplete, kComplete}));
   EXPECT_EQ(Answer({.pending_frozen_stops_write = true}),
-            (BrList{kNoop, kPending}));
+            (BrList{kNoop, kPendingFrozen}));
 }
 
 // Rows: FN-01
@@ -327,8 +327,8 @@ TEST(QuirksTest, FreezeNotifications) {
 TEST(QuirksTest, NoOffsetsAddressWithoutObjects) {
   const auto Answer = [](const Quirks& quirks) {
     Driver driver(quirks);
-    Peer<L>& manager = driver.OpenManager();
-    Peer<L>& client = driver.Open();
+    Peer<Locking>& manager = driver.OpenManager();
+    Peer<Locking>& client = driver.Open();
     const Payload without("text");
     const Payload with = Payload("text").Binder(1, 1);
     client.Write(Commands().OneWay(0, with).OneWay(0, without));

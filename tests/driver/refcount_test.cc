@@ -17,7 +17,6 @@
 namespace binderlite::testing {
 namespace {
 
-using BrList = std::vector<Br>;
 using ErrorList = std::vector<UserError>;
 using WorkTypes = std::vector<core::WorkType>;
 // Of a handle: {strong, weak}.

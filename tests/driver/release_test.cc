@@ -19,7 +19,6 @@
 namespace binderlite::testing {
 namespace {
 
-using BrList = std::vector<Br>;
 using TodoList = std::vector<core::WorkType>;
 
 template <class L>

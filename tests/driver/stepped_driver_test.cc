@@ -21,7 +21,6 @@
 namespace binderlite::testing {
 namespace {
 
-using BrList = std::vector<Br>;
 using sync::ExploreOptions;
 using sync::SteppedPrimitives;
 using sync::SteppedScheduler;

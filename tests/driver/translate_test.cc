@@ -509,7 +509,7 @@ TYPED_TEST(TranslateTest, HugeAndWrappingSizes) {
   auto [manager, service, client, handle] = this->Connected();
   const std::string before = this->State();
   constexpr std::uint64_t k2To63 = std::uint64_t{1} << 63;
-  constexpr std::uint64_t kMax = ~std::uint64_t{0};
+  constexpr std::uint64_t kHuge = ~std::uint64_t{0};
   struct Case {
     std::uint64_t data;
     std::uint64_t offsets;
@@ -518,16 +518,16 @@ TYPED_TEST(TranslateTest, HugeAndWrappingSizes) {
   };
   std::vector<Case> cases = {
       // The sum wraps.
-      {kMax - 7, 8, 0, Errc::kInvalid},
-      {8, kMax - 7, 0, Errc::kInvalid},
-      {kMax - 7, 0, 8, Errc::kInvalid},
-      {0, kMax - 15, 16, Errc::kInvalid},
+      {kHuge - 7, 8, 0, Errc::kInvalid},
+      {8, kHuge - 7, 0, Errc::kInvalid},
+      {kHuge - 7, 0, 8, Errc::kInvalid},
+      {0, kHuge - 15, 16, Errc::kInvalid},
       {k2To63, k2To63, 0, Errc::kInvalid},
       {k2To63, 0, k2To63, Errc::kInvalid},
       {0, k2To63, k2To63, Errc::kInvalid},
-      {kMax - 15, 8, 8, Errc::kInvalid},
+      {kHuge - 15, 8, 8, Errc::kInvalid},
       // It does not, and is too much.
-      {kMax - 15, 8, 0, Errc::kNoSpace},
+      {kHuge - 15, 8, 0, Errc::kNoSpace},
       {k2To63, 8, 8, Errc::kNoSpace},
       {k2To63, k2To63 - 8, 0, Errc::kNoSpace},
       {std::uint64_t{1} << 32, std::uint64_t{1} << 32, 0, Errc::kNoSpace},
@@ -542,13 +542,13 @@ TYPED_TEST(TranslateTest, HugeAndWrappingSizes) {
       {8, 0, 1, Errc::kInvalid},
       {8, 0, 12, Errc::kInvalid},
   };
-  for (const std::uint64_t near : {kMax, kMax - 6}) {  // Rounding up wraps.
+  for (const std::uint64_t near : {kHuge, kHuge - 6}) {  // Rounding up wraps.
     cases.push_back({near, 0, 0, Errc::kInvalid});
     cases.push_back({0, near, 0, Errc::kInvalid});
     cases.push_back({0, 0, near, Errc::kInvalid});
     cases.push_back({near, near, near, Errc::kInvalid});
   }
-  for (const std::uint64_t size : {kMax - 7, k2To63, std::uint64_t{1} << 40}) {
+  for (const std::uint64_t size : {kHuge - 7, k2To63, std::uint64_t{1} << 40}) {
     cases.push_back({size, 0, 0, Errc::kNoSpace});
     cases.push_back({0, size, 0, Errc::kNoSpace});
     cases.push_back({0, 0, size, Errc::kNoSpace});
@@ -615,7 +615,7 @@ TYPED_TEST(TranslateTest, BuffersSizeThatIsNotAMultipleOfEight) {
 TYPED_TEST(TranslateTest, BadOffsetsAndObjects) {
   auto [manager, service, client, handle] = this->Connected();
   const std::string before = this->State();
-  constexpr std::uint64_t kMax = ~std::uint64_t{0};
+  constexpr std::uint64_t kHuge = ~std::uint64_t{0};
   // 128 bytes, whole objects at 0 and 64, and the bytes of one at 34.
   Payload plenty;
   plenty.Binder(0x7000, 1);
@@ -642,9 +642,9 @@ TYPED_TEST(TranslateTest, BadOffsetsAndObjects) {
       {{136}, 128, Errc::kFault},
       {{0, 132}, 128, Errc::kFault},
       {{std::uint64_t{1} << 32}, 128, Errc::kFault},
-      {{kMax}, 128, Errc::kFault},
-      {{kMax - 7}, 128, Errc::kFault},
-      {{0, kMax - 3}, 128, Errc::kFault},
+      {{kHuge}, 128, Errc::kFault},
+      {{kHuge - 7}, 128, Errc::kFault},
+      {{0, kHuge - 3}, 128, Errc::kFault},
       // Lower than the end of the previous one.
       {{0, 0}, 128, Errc::kFault},
       {{0, 4}, 128, Errc::kFault},

@@ -23,7 +23,6 @@
 
 namespace binderlite::testing {
 
-using BrList = std::vector<Br>;
 using core::WorkType;
 
 inline constexpr Br kNoop = Br::BR_NOOP;

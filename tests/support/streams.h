@@ -30,6 +30,8 @@ inline void PrintTo(Br code, std::ostream* out) { *out << ToString(code); }
 
 namespace binderlite::testing {
 
+using BrList = std::vector<Br>;
+
 inline std::uint64_t AddressOf(const void* p) {
   return reinterpret_cast<std::uint64_t>(p);
 }
