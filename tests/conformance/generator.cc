@@ -456,8 +456,8 @@ std::string Generator::WriteRead(const World& world, Proc& proc, int thread) {
                                             : (state.stack.back() ? 8 : 60));
   const auto read = [&] {
     if (random_.Percent(4)) {
-      return " r=" + Text(std::vector<int>{4, 8, 79, 80, 84, 100,
-                                           152}[random_.Below(7)]);
+      return " r=" + Text(std::vector<std::uint64_t>{4, 8, 79, 80, 84, 100,
+                                                     152}[random_.Below(7)]);
     }
     return std::string(" r=256");
   };

@@ -30,6 +30,8 @@ int Usage() {
       "                           what happens under concurrency, as sets\n"
       "  replay-scenarios DIRECTORY [OVERRIDES]\n"
       "  replay-random DIRECTORY  compare with golden traces\n"
+      "  find-difference DIRECTORY\n"
+      "                           likewise, but fails if there is none\n"
       "  without-chunks FILE SIZE, shorter-lines FILE, without FILE CHUNK...\n"
       "                           print smaller programs\n",
       stderr);
@@ -114,7 +116,10 @@ int Main(int argc, char** argv) {
     return ReplayScenarios(words[0], words.size() > 1 ? words[1] : "");
   }
   if (command == "replay-random" && words.size() == 1) {
-    return ReplayRandom(words[0]);
+    return ReplayRandom(words[0], /*want_difference=*/false);
+  }
+  if (command == "find-difference" && words.size() == 1) {
+    return ReplayRandom(words[0], /*want_difference=*/true);
   }
   if (command == "do") {
     World w({.echo = true, .histogram = nullptr});

@@ -11,7 +11,6 @@
 namespace binderlite::conformance {
 namespace {
 
-const char kDone[] = "BR_NOOP BR_TRANSACTION_COMPLETE";
 const char kDead[] = "BR_NOOP BR_DEAD_BINDER";
 const char kCleared[] = "BR_NOOP BR_CLEAR_DEATH_NOTIFICATION_DONE";
 

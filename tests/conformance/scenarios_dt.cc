@@ -307,5 +307,16 @@ SCENARIO(DeadNodeStays, "DT-19 RF-30 DN-18") {
   w.Expect(GiveNode(w, 'C', 0x30, 0x31) == 1, "the handle is free");
 }
 
+SCENARIO(ClosedWhileMapped, "DT-20") {
+  StartManager(w);
+  StartProcess(w, 'C');
+  w.Gives("M.0 closefdonly", "");
+  // It lives on: still the manager, and what it is sent waits.
+  w.Blocks("C.0 wr r=256 txn:0:5:0");
+  w.Gives("M.0 munmap", "");
+  w.Woke("C.0", "BR_NOOP BR_TRANSACTION_COMPLETE BR_DEAD_REPLY");
+  w.Gives("C.0 wr r=256 txn:0:6:0", "BR_NOOP BR_DEAD_REPLY");
+}
+
 }  // namespace
 }  // namespace binderlite::conformance

@@ -185,7 +185,7 @@ SCENARIO(WeakHandles, "OB-07") {
   w.Gives("M.0 wr acq:1 inc:2 free:b5", "");
   // A weak handle may be made of a strong one and of a weak one.
   const Result home = ReplyFromManager(w, "C", "whnd:1:0x9 whnd:2");
-  for (std::size_t i : {0, 1}) {
+  for (const std::size_t i : {0u, 1u}) {
     w.Expect(Received(w, home, i).type == ObjectType::kWeakBinder, "weak");
     w.Expect(Received(w, home, i).ptr == 0x10 * (i + 1) &&
                  Received(w, home, i).cookie == 0x10 * (i + 1) + 1,
@@ -193,7 +193,7 @@ SCENARIO(WeakHandles, "OB-07") {
   }
   w.Expect(Received(w, home, 0).flags == 9, "flags as sent");
   const Result third = ReplyFromManager(w, "D", "whnd:2 whnd:1");
-  for (std::size_t i : {0, 1}) {
+  for (const std::size_t i : {0u, 1u}) {
     w.Expect(Received(w, third, i).type == ObjectType::kWeakHandle &&
                  Received(w, third, i).ptr == i + 1,
              "a weak handle of its own");
