@@ -44,7 +44,8 @@ binderlite_plant(
 # RF: a handle that is held weakly only cannot be passed on as a strong one.
 binderlite_plant(
   weak_is_enough binderlite/driver/refcount.h
-  "if (strength == Strength::kStrong && ref->strong == 0) return {};" "")
+  "if (strength == Strength::kStrong && ref->strong == 0) return {};"
+  "if (strength == Strength::kStrong && ref->strong < 0) return {};")
 
 # FZ: an update replaces what waits for a frozen Proc, and nothing else.
 binderlite_plant(
