@@ -72,6 +72,7 @@ set(BINDERLITE_HEADERS
     include/binderlite/uapi/facade.h
     include/binderlite/uapi/ready_pipe.h
     include/binderlite/uapi/system.h
+    include/binderlite/uapi/task_priorities.h
     include/binderlite/binderlite.h
     include/binderlite/uapi.h
 )

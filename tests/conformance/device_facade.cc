@@ -18,6 +18,7 @@
 #include "binderlite/uapi.h"
 #include "device.h"
 #include "proc_files.h"
+#include "support/capabilities.h"
 
 namespace binderlite::conformance::device {
 namespace {
@@ -25,7 +26,10 @@ namespace {
 class Threads : public Process {
  public:
   Threads(const Identity& who, std::function<void(const Identity&)> main)
-      : pid_(who.pid), thread_([who, main = std::move(main)] { main(who); }) {}
+      : pid_(who.pid), thread_([who, main = std::move(main)] {
+          if (who.euid != 0) testing::GiveUpNice();
+          main(who);
+        }) {}
   ~Threads() override { End(); }
   pid_t pid() const override { return pid_; }
   void End() override {
@@ -113,6 +117,8 @@ bool BackgroundIdle() {
 }
 
 bool NothingOpen() { return true; }
+
+bool CanSetNice() { return testing::MaySetAnyNice(); }
 
 std::string State() { return ""; }
 

@@ -81,17 +81,19 @@ BINDERLITE_FOR_ALL_DISCIPLINES(PriorityTest);
 
 // Rows: PR-01
 TYPED_TEST(PriorityTest, WhoWaitsForAnyWorkHasTheProcsOwn) {
-  auto w = this->Build();
+  auto w = this->Build(/*least=*/19);
   Actor<TypeParam> other = w.service.Spawn();
   this->SetNice(w.service, -7);
   this->SetNice(w.service, other, -8);
-  // One who finds something, or does not wait, does not change.
+  // Also who finds something at once, and who does not want to wait.
   w.client.Write(Commands().OneWay(w.handle));
-  this->SetNice(w.service, -7);
   const Received got = this->Receive(w.service);
-  EXPECT_EQ(this->NiceOf(w.service), -7);
-  w.service.Write(Commands().Free(got.tr.buffer));
+  EXPECT_EQ(this->NiceOf(w.service), 3);
+  this->SetNice(w.service, -7);
   this->ExpectNothing(w.service);
+  EXPECT_EQ(this->NiceOf(w.service), 3);
+  this->SetNice(w.service, -7);
+  w.service.Write(Commands().Free(got.tr.buffer));
   EXPECT_EQ(this->NiceOf(w.service), -7);
   auto waiting = this->Block(w.service, w.service);
   EXPECT_EQ(this->NiceOf(w.service), 3);
@@ -115,14 +117,13 @@ TYPED_TEST(PriorityTest, WhoWaitsForAReplyKeepsIts) {
 struct NiceCase {
   int caller;
   int least;
-  int before;  // Of the receiver.
+  int before;  // Of the receiver, as it waits.
   int serving;
 };
 
 // Rows: PR-02 PR-04 PR-06
 TYPED_TEST(PriorityTest, Calls) {
   Peer<TypeParam>& manager = this->OpenManager();
-  Peer<TypeParam>& service = this->Open();
   Peer<TypeParam>& client = this->Open();
   std::uint64_t ptr = 0;
   for (const NiceCase& c :
@@ -132,6 +133,7 @@ TYPED_TEST(PriorityTest, Calls) {
         NiceCase{-19, -20, 0, -20}, NiceCase{-20, -10, 0, -20},
         NiceCase{7, 127, 0, 7}, NiceCase{7, -128, 0, -128}}) {
     SCOPED_TRACE(std::to_string(c.caller) + " at " + std::to_string(c.least));
+    Peer<TypeParam>& service = this->Open({.nice = c.before});
     const std::uint32_t handle =
         this->Give(manager, service, client, ++ptr, 1,
                    0xabcd00u | static_cast<std::uint8_t>(c.least));
@@ -139,7 +141,6 @@ TYPED_TEST(PriorityTest, Calls) {
     client.Write(Commands().Transact(handle));
     // It is the priority at the time of the call that counts.
     this->SetNice(client, 1);
-    this->SetNice(service, c.before);
     const Received call = this->Receive(service);
     EXPECT_EQ(this->NiceOf(service), c.serving);
     EXPECT_EQ(this->NiceOf(client), 1);
@@ -157,7 +158,6 @@ TYPED_TEST(PriorityTest, Calls) {
 // Rows: PR-03 PR-06
 TYPED_TEST(PriorityTest, OneWays) {
   Peer<TypeParam>& manager = this->OpenManager();
-  Peer<TypeParam>& service = this->Open();
   Peer<TypeParam>& client = this->Open();
   std::uint64_t ptr = 0;
   // The sender's is none of it.
@@ -166,16 +166,16 @@ TYPED_TEST(PriorityTest, OneWays) {
         NiceCase{-20, 0, -5, -5}, NiceCase{0, -10, -5, -10},
         NiceCase{0, -10, -11, -11}, NiceCase{0, 19, 19, 19}}) {
     SCOPED_TRACE(std::to_string(c.before) + " at " + std::to_string(c.least));
+    Peer<TypeParam>& service = this->Open({.nice = c.before});
     const std::uint32_t handle = this->Give(manager, service, client, ++ptr, 1,
                                             static_cast<std::uint8_t>(c.least));
     this->SetNice(client, c.caller);
-    this->SetNice(service, c.before);
     client.Write(Commands().OneWay(handle));
     EXPECT_EQ(client.ReadCodes(), BrList{kComplete});
     const int sets = this->priorities.sets();
     const Received got = this->Receive(service);
     EXPECT_EQ(this->NiceOf(service), c.serving);
-    EXPECT_EQ(this->priorities.sets() - sets, c.before > c.least ? 1 : 0);
+    EXPECT_EQ(this->priorities.sets() - sets, c.before > c.least ? 2 : 1);
     // It stays like that until the thread waits again.
     service.Write(Commands().Free(got.tr.buffer));
     EXPECT_EQ(this->NiceOf(service), c.serving);
@@ -216,7 +216,6 @@ TYPED_TEST(PriorityTest, RestoredWhateverBecomesOfTheReply) {
     Actor<TypeParam> caller = w.client.Spawn();
     this->SetNice(w.client, caller, -9);
     caller.Write(Commands().Transact(w.handle));
-    this->SetNice(w.service, 11);
     (void)this->Receive(w.service);
     EXPECT_EQ(this->NiceOf(w.service), -9);
     switch (i) {
@@ -233,7 +232,7 @@ TYPED_TEST(PriorityTest, RestoredWhateverBecomesOfTheReply) {
         w.service.Write(Commands().Reply());
         break;
     }
-    EXPECT_EQ(this->NiceOf(w.service), 11);
+    EXPECT_EQ(this->NiceOf(w.service), 3);
     EXPECT_EQ(w.service.ReadCodes(), BrList{kComplete});
   }
   // A reply to nothing changes nothing.
@@ -246,13 +245,11 @@ TYPED_TEST(PriorityTest, RestoredWhateverBecomesOfTheReply) {
 TYPED_TEST(PriorityTest, NestedCalls) {
   auto [a, b, c, to_a, to_b, to_c] = this->MakeRing();
   this->SetNice(a, -10);
-  this->SetNice(b, 5);
   a.Write(Commands().Transact(to_b));
   const Received outer = this->Receive(b);
   EXPECT_EQ(this->NiceOf(b), -10);
   // It calls on as what it is now; and comes back to where it was.
   b.Write(Commands().Transact(to_c));
-  this->SetNice(c, 12);
   const Received inner = this->Receive(c);
   EXPECT_EQ(this->NiceOf(c), -10);
   this->SetNice(c, -12);
@@ -264,11 +261,11 @@ TYPED_TEST(PriorityTest, NestedCalls) {
   this->ExpectReply(c, 0);
   EXPECT_EQ(this->NiceOf(c), -12);
   this->Answer(c, inner);
-  EXPECT_EQ(this->NiceOf(c), 12);
+  EXPECT_EQ(this->NiceOf(c), 0);
   this->ExpectReply(b, 0);
   EXPECT_EQ(this->NiceOf(b), -10);
   this->Answer(b, outer);
-  EXPECT_EQ(this->NiceOf(b), 5);
+  EXPECT_EQ(this->NiceOf(b), 0);
   this->ExpectReply(a, 0, {});  // The rest came with the nested call.
   EXPECT_EQ(this->NiceOf(a), -10);
 }
@@ -277,11 +274,10 @@ TYPED_TEST(PriorityTest, NestedCalls) {
 TYPED_TEST(PriorityTest, ACallThatIsNotReadChangesNothing) {
   auto w = this->Build(0, kFlatAcceptsFds);
   const TestFile file;
-  Peer<TypeParam>& full = this->Open({.files = &this->files});
+  Peer<TypeParam>& full = this->Open({.files = &this->files, .nice = 6});
   const std::uint32_t handle =
       this->Give(w.manager, full, w.client, 0x9000, 1, kFlatAcceptsFds);
   this->files.SetLimit(0);
-  this->SetNice(full, 6);
   w.client.Write(Commands().Transact(handle, Payload().Fd(file.fd())));
   this->ExpectNothing(full);
   EXPECT_EQ(w.client.ReadCodes(), (BrList{kComplete, kFailed}));

@@ -653,13 +653,13 @@ Errc Read(Call<L>& call, Sink& sink, bool nonblocking,
     if (for_proc_work && !self.is_looper()) {
       proc.context->Complain(UserError::kNotLooper, proc.options.pid, self.tid);
     }
+    if (for_proc_work) {  // Whether or not it has to wait (PR-01).
+      if (Priorities* priorities = proc.context->options.priorities) {
+        priorities->Set(proc.options.pid, self.tid, proc.options.nice);
+      }
+    }
     if (!has_work) {
       if (nonblocking) return Errc::kWouldBlock;
-      if (for_proc_work) {
-        if (Priorities* priorities = proc.context->options.priorities) {
-          priorities->Set(proc.options.pid, self.tid, proc.options.nice);
-        }
-      }
       self.looper.fetch_or(core::kLooperWaiting, std::memory_order_relaxed);
       const Errc error = WaitForWork(call.entry(), self, for_proc_work,
                                      call.stops(), deadline);

@@ -48,6 +48,7 @@
 #include "binderlite/uapi/device_file.h"
 #include "binderlite/uapi/ready_pipe.h"
 #include "binderlite/uapi/system.h"
+#include "binderlite/uapi/task_priorities.h"
 #include "binderlite/wire/errc.h"
 
 namespace binderlite::uapi_internal {
@@ -101,6 +102,7 @@ class Facade {
     options.memory = &memory_;
     options.files = &descriptors_;
     options.readiness = readiness;
+    options.nice = priorities_.Get(who.pid, ::gettid());
     // No thread has a record yet, so it is readable (PL-02).
     readiness->OnReady();
     BasicProc<L> proc = ContextOf(name).Open(std::move(options));
@@ -374,7 +376,8 @@ class Facade {
     sync::MutexLock lock(mu_);
     std::unique_ptr<BasicContext<L>>& context = (*contexts_)[name];
     if (context == nullptr) {
-      ContextOptions options{.name = name};
+      ContextOptions options{
+          .name = name, .policy = &policy_, .priorities = &priorities_};
       context = machine_ == nullptr
                     ? std::make_unique<BasicContext<L>>(std::move(options))
                     : std::make_unique<BasicContext<L>>(std::move(options),
@@ -385,6 +388,15 @@ class Facade {
   }
 
   // --- Descriptors in transactions -----------------------------------------
+
+  // Of a system that has no labels: who asks for them gets nothing (SC-04).
+  class NoLabels : public SecurityPolicy {
+   public:
+    [[nodiscard]] Errc GetLabel(const binderlite::Credentials& /*who*/,
+                                std::string& /*label*/) override {
+      return Errc::kInvalid;
+    }
+  };
 
   // The descriptors of the process. Of ours, those that are on their way keep
   // their file, and closing one in the course of a call, as freeing a buffer
@@ -678,6 +690,8 @@ class Facade {
   }
 
   memory::SafeUserMemory memory_;
+  TaskPriorities priorities_;
+  NoLabels policy_;
   Descriptors descriptors_{*this};
   sync::AbseilMutex mu_;
   // Pointers, so that a child made by fork can leave them as they are.
