@@ -502,7 +502,9 @@ class [[nodiscard]] PendingCompletion {
   // The transaction has been queued; its sender is told as `type` says. Only
   // the thread itself reads its list, and it is here.
   void Keep(core::WorkType type = core::WorkType::kTransactionComplete) {
-    if (completion_ != nullptr && type != completion_->type) {
+    // A plain one may be gone already: the thread's release takes it.
+    if (completion_ != nullptr &&
+        type != core::WorkType::kTransactionComplete) {
       sync::MutexLock queues(self_.proc->queues_mu);
       if (!self_.is_dead) completion_->type = type;
     }
