@@ -5,6 +5,9 @@
 // futex and a bare spin need to hand a payload over and back. The payload is
 // written by the sender and read by the receiver, in both directions.
 //
+// Both threads on one processor (same), on one each (split), or wherever the
+// system has them (free). "parking" is the driver with WaitOptions::ParkAtOnce.
+//
 // Abseil's deadlock detection is off, as in a program built for speed.
 //
 // Compare ratios within one run only, and interleave:
@@ -14,6 +17,8 @@
 #include <absl/synchronization/mutex.h>
 #include <benchmark/benchmark.h>
 #include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -52,14 +57,59 @@ std::uint64_t SumOf(const bl::TransactionData& data) {
              static_cast<std::size_t>(data.data_size));
 }
 
+// Where the two threads are.
+enum Placement { kSame, kSplit, kFree };
+
+// Has the calling thread run on the processors that the program may use, or on
+// the first or the second of them.
+class Processors {
+ public:
+  Processors() { ::sched_getaffinity(0, sizeof(all_), &all_); }
+  ~Processors() { Use(all_); }
+  Processors(const Processors&) = delete;
+  Processors& operator=(const Processors&) = delete;
+
+  void PlaceClient(Placement placement) const {
+    if (placement != kFree) UseOnly(0);
+  }
+  void PlaceServer(Placement placement) const {
+    if (placement == kFree) {
+      Use(all_);
+    } else {
+      UseOnly(placement == kSame ? 0 : 1);
+    }
+  }
+
+ private:
+  static void Use(const cpu_set_t& set) {
+    ::sched_setaffinity(0, sizeof(set), &set);
+  }
+  void UseOnly(int index) const {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+      if (!CPU_ISSET(cpu, &all_) || index-- > 0) continue;
+      CPU_SET(cpu, &one);
+      Use(one);
+      return;
+    }
+  }
+
+  cpu_set_t all_;
+};
+
 // A service behind handle 0 that answers each call with as many bytes.
 template <class L>
 class Echo {
  public:
-  explicit Echo(bl::BasicContext<L>& context)
+  template <class Place>
+  Echo(bl::BasicContext<L>& context, Place place)
       : proc_(context.Open({.name = "echo"})), thread_(proc_.Attach()) {
     ok_ = thread_.SetContextMgr() == bl::Errc::kOk;
-    looper_ = std::jthread([this](const std::stop_token& stop) { Run(stop); });
+    looper_ = std::jthread([this, place](const std::stop_token& stop) {
+      place();
+      Run(stop);
+    });
   }
   [[nodiscard]] bool ok() const { return ok_; }
 
@@ -152,10 +202,22 @@ class StreamCaller {
   std::uint64_t last_buffer_ = 0;
 };
 
+bl::ContextOptions OptionsFor(const benchmark::State& state) {
+  bl::ContextOptions options;
+  if (state.range(2) != 0) {
+    options.spinners = std::make_shared<bl::sync::Spinners>(
+        bl::sync::WaitOptions::ParkAtOnce());
+  }
+  return options;
+}
+
 template <class L>
 void Typed(benchmark::State& state) {
-  bl::BasicContext<L> context;
-  const Echo<L> echo(context);
+  const auto placement = static_cast<Placement>(state.range(1));
+  const Processors processors;
+  bl::BasicContext<L> context(OptionsFor(state));
+  const Echo<L> echo(context, [&] { processors.PlaceServer(placement); });
+  processors.PlaceClient(placement);
   bl::BasicProc<L> client = context.Open({.name = "client"});
   bl::BasicThread<L> self = client.Attach();
   std::vector<std::byte> payload(static_cast<std::size_t>(state.range(0)));
@@ -170,8 +232,11 @@ void Typed(benchmark::State& state) {
 
 template <class L>
 void Streams(benchmark::State& state) {
-  bl::BasicContext<L> context;
-  const Echo<L> echo(context);
+  const auto placement = static_cast<Placement>(state.range(1));
+  const Processors processors;
+  bl::BasicContext<L> context(OptionsFor(state));
+  const Echo<L> echo(context, [&] { processors.PlaceServer(placement); });
+  processors.PlaceClient(placement);
   bl::BasicProc<L> client = context.Open({.name = "client"});
   bl::BasicThread<L> self = client.Attach();
   StreamCaller<L> caller(self);
@@ -229,6 +294,8 @@ template <class Turn>
 void PingPong(benchmark::State& state) {
   constexpr std::uint32_t kClient = 0;
   constexpr std::uint32_t kServer = 1;
+  const auto placement = static_cast<Placement>(state.range(1));
+  const Processors processors;
   Turn turn;
   std::atomic<bool> stop{false};
   const auto size = static_cast<std::size_t>(state.range(0));
@@ -236,6 +303,7 @@ void PingPong(benchmark::State& state) {
   std::vector<std::byte> back(size);
   std::vector<std::byte> answer(size);
   std::jthread server([&] {
+    processors.PlaceServer(placement);
     for (;;) {
       turn.Await(kServer);
       if (stop.load(std::memory_order_relaxed)) return;
@@ -244,6 +312,7 @@ void PingPong(benchmark::State& state) {
       turn.Give(kClient);
     }
   });
+  processors.PlaceClient(placement);
   std::vector<std::byte> payload(size);
   for (auto _ : state) {
     std::memset(payload.data(), 1, size);
@@ -256,17 +325,27 @@ void PingPong(benchmark::State& state) {
   turn.Give(kServer);
 }
 
+// One for each size and placement.
+template <class F>
+void Register(const std::string& name, F function, int parking) {
+  const char* const placements[] = {"same", "split", "free"};
+  for (const Placement placement : {kSame, kSplit, kFree}) {
+    for (const std::int64_t size : {4, 128, 4096, 65536}) {
+      const std::string full =
+          name + "/" + placements[placement] + "/" + std::to_string(size);
+      benchmark::RegisterBenchmark(full.c_str(), function)
+          ->Args({size, placement, parking})
+          ->UseRealTime();
+    }
+  }
+}
+
 template <class L>
 void RegisterDiscipline() {
   const std::string name(L::kName);
-  benchmark::RegisterBenchmark((name + "/typed").c_str(), Typed<L>)
-      ->Arg(4)
-      ->Arg(4096)
-      ->UseRealTime();
-  benchmark::RegisterBenchmark((name + "/streams").c_str(), Streams<L>)
-      ->Arg(4)
-      ->Arg(4096)
-      ->UseRealTime();
+  Register(name + "/typed", Typed<L>, 0);
+  Register(name + "/streams", Streams<L>, 0);
+  Register(name + "/typed, parking", Typed<L>, 1);
 }
 
 }  // namespace
@@ -277,14 +356,8 @@ int main(int argc, char** argv) {
   RegisterDiscipline<bl::BinderLock<bl::Relock::kUnlessKilled>>();
   RegisterDiscipline<bl::BinderLock<bl::Relock::kInterruptible>>();
   RegisterDiscipline<bl::FineGrained<>>();
-  benchmark::RegisterBenchmark("futex ping-pong", PingPong<FutexTurn>)
-      ->Arg(4)
-      ->Arg(4096)
-      ->UseRealTime();
-  benchmark::RegisterBenchmark("spin ping-pong", PingPong<SpinTurn>)
-      ->Arg(4)
-      ->Arg(4096)
-      ->UseRealTime();
+  Register("futex ping-pong", PingPong<FutexTurn>, 0);
+  Register("spin ping-pong", PingPong<SpinTurn>, 0);
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   benchmark::RunSpecifiedBenchmarks();

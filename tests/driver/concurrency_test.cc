@@ -79,6 +79,12 @@ class RankedParker {
     ExpectNothingHeld("sleeps");
     return parker_.Park(signals, deadline);
   }
+  [[nodiscard]] sync::WaitResult Park(const sync::StopSignals& signals,
+                                      TimePoint deadline,
+                                      sync::Spinners& spinners) {
+    ExpectNothingHeld("sleeps");
+    return parker_.Park(signals, deadline, spinners);
+  }
   [[nodiscard]] bool parked() const { return parker_.parked(); }
 
  private:

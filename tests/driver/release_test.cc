@@ -398,6 +398,11 @@ class WatchedParker {
                                       TimePoint deadline) {
     return parker_.Park(signals, deadline);
   }
+  [[nodiscard]] sync::WaitResult Park(const sync::StopSignals& signals,
+                                      TimePoint deadline,
+                                      sync::Spinners& spinners) {
+    return parker_.Park(signals, deadline, spinners);
+  }
   [[nodiscard]] bool parked() const { return parker_.parked(); }
 
  private:

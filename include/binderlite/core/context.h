@@ -32,6 +32,7 @@
 #include "binderlite/core/stats.h"
 #include "binderlite/fwd.h"
 #include "binderlite/sync/mutex_lock.h"
+#include "binderlite/sync/spinning.h"
 
 namespace binderlite {
 
@@ -45,6 +46,9 @@ struct ContextOptions {
   Priorities* priorities = nullptr;
   // Which driver's answers to give where drivers differ.
   Quirks quirks = {};
+  // How threads wait for work; null: a budget of this Context's own, with the
+  // default WaitOptions. Contexts of one program should share one.
+  std::shared_ptr<sync::Spinners> spinners = nullptr;
 };
 
 namespace core {
@@ -64,11 +68,15 @@ class Context : public Pinned<Context<L>> {
   explicit Context(ContextOptions the_options,
                    std::shared_ptr<ProcRegistry<L>> the_registry = nullptr)
       : options(std::move(the_options)),
+        spinners(options.spinners != nullptr
+                     ? options.spinners
+                     : std::make_shared<sync::Spinners>()),
         registry(the_registry != nullptr
                      ? std::move(the_registry)
                      : std::make_shared<ProcRegistry<L>>()) {}
 
   const ContextOptions options;
+  const std::shared_ptr<sync::Spinners> spinners;
   const std::shared_ptr<ProcRegistry<L>> registry;
   // Declared before everything that it counts.
   LiveCounts counts;

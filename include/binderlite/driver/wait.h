@@ -84,7 +84,7 @@ Errc WaitForWork(DriverEntry<L>& entry, core::Thread<L>& self,
     }
     entry.Leave();
     context.At(Point::kParking, pid, self.tid);
-    (void)self.task->parker.Park(stops, deadline);
+    (void)self.task->parker.Park(stops, deadline, *context.spinners);
     context.At(Point::kWoken, pid, self.tid);
     if (!entry.Reenter(stops)) {
       LeaveWaitingKilled(self);

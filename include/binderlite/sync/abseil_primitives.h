@@ -15,7 +15,9 @@
 #define BINDERLITE_SYNC_ABSEIL_PRIMITIVES_H_
 
 #include <pthread.h>
+#include <sched.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -28,6 +30,7 @@
 #include "absl/time/time.h"
 #include "binderlite/config.h"
 #include "binderlite/sync/primitives.h"
+#include "binderlite/sync/spinning.h"
 #include "binderlite/sync/stop.h"
 
 namespace binderlite::sync {
@@ -233,6 +236,7 @@ class AbseilParker {
   AbseilParker& operator=(const AbseilParker&) = delete;
 
   void Wake() {
+    waker_cpu_.store(::sched_getcpu(), std::memory_order_relaxed);
     State seen = state_.load(std::memory_order_relaxed);
     while (seen != State::kParked) {
       // Writes even if there is a permit, since the thread that takes it has to
@@ -244,14 +248,37 @@ class AbseilParker {
     mu_.Unlock();
   }
 
+  // Sleeps at once.
   [[nodiscard]] WaitResult Park(const StopSignals& signals,
                                 TimePoint deadline) {
+    return Park(signals, deadline, nullptr);
+  }
+
+  // Looks out for a while first; see sync/spinning.h.
+  [[nodiscard]] WaitResult Park(const StopSignals& signals, TimePoint deadline,
+                                Spinners& spinners) {
+    return Park(signals, deadline, &spinners);
+  }
+
+  bool parked() const {
+    return state_.load(std::memory_order_acquire) == State::kParked;
+  }
+
+ private:
+  enum class State : std::uint32_t { kEmpty, kPermit, kParked };
+
+  [[nodiscard]] WaitResult Park(const StopSignals& signals, TimePoint deadline,
+                                Spinners* spinners) {
     if (signals.requested()) return WaitResult::kStopped;
     if (state_.load(std::memory_order_acquire) == State::kPermit) {
       return Consume(signals);
     }
-    if (deadline <= std::chrono::steady_clock::now()) {
+    if (deadline != kNoDeadline &&
+        deadline <= std::chrono::steady_clock::now()) {
       return WaitResult::kDeadline;
+    }
+    if (spinners != nullptr && LookOut(signals, deadline, *spinners)) {
+      return Consume(signals);
     }
     // Before mu_ is locked and until it is unlocked; see AbseilStopMutex::Lock.
     StopCallbacks on_stop(signals, [this] {
@@ -262,18 +289,70 @@ class AbseilParker {
     return Consume(signals);
   }
 
-  bool parked() const {
-    return state_.load(std::memory_order_acquire) == State::kParked;
+  // True: there is something to consume.
+  bool LookOut(const StopSignals& signals, TimePoint deadline,
+               Spinners& spinners) {
+    const WaitOptions& options = spinners.options();
+    if (options.spin <= options.spin.zero() && options.yields <= 0) {
+      return false;
+    }
+    if ((++waits_ & ((1u << vain_) - 1)) != 0) return false;
+    if (Spin(signals, deadline, spinners) ||
+        Yield(signals, deadline, options.yields)) {
+      vain_ = 0;
+      return true;
+    }
+    constexpr unsigned kMost = 6;
+    vain_ = std::min(vain_ + 1, kMost);
+    return false;
   }
 
- private:
-  enum class State : std::uint32_t { kEmpty, kPermit, kParked };
+  bool Spin(const StopSignals& signals, TimePoint deadline,
+            Spinners& spinners) {
+    // Between two looks at the clock and at where everybody is.
+    constexpr int kLooks = 16;
+    const auto elsewhere = [this] {
+      return waker_cpu_.load(std::memory_order_relaxed) != ::sched_getcpu();
+    };
+    if (spinners.options().spin <= spinners.options().spin.zero() ||
+        spinners.limit() <= 0 || !elsewhere()) {
+      return false;
+    }
+    Spinners::Place place(spinners);
+    TimePoint end;
+    bool first = true;
+    do {
+      for (int i = 0; i < kLooks; ++i) {
+        if (HasNews(signals)) return true;
+        abseil_internal::SpinPause();
+      }
+      const TimePoint now = std::chrono::steady_clock::now();
+      if (first) end = std::min(deadline, now + spinners.options().spin);
+      first = false;
+      if (now >= end) break;
+    } while (elsewhere() && place.Take());
+    return HasNews(signals);
+  }
+
+  bool Yield(const StopSignals& signals, TimePoint deadline, int times) {
+    for (int i = 0; i < times; ++i) {
+      std::this_thread::yield();
+      if (HasNews(signals)) return true;
+      if (deadline != kNoDeadline &&
+          deadline <= std::chrono::steady_clock::now()) {
+        break;
+      }
+    }
+    return false;
+  }
+
+  [[nodiscard]] bool HasNews(const StopSignals& signals) const {
+    return state_.load(std::memory_order_acquire) == State::kPermit ||
+           signals.requested();
+  }
 
   void Sleep(const StopSignals& signals, TimePoint deadline) {
-    const auto ready = [this, &signals] {
-      return state_.load(std::memory_order_acquire) == State::kPermit ||
-             signals.requested();
-    };
+    const auto ready = [this, &signals] { return HasNews(signals); };
     mu_.Lock();
     State expected = State::kEmpty;
     state_.compare_exchange_strong(expected, State::kParked);
@@ -307,6 +386,11 @@ class AbseilParker {
   }
 
   std::atomic<State> state_{State::kEmpty};
+  std::atomic<int> waker_cpu_{-1};  // Where it was woken from last.
+  // Of the thread that parks: how often it has, and how often in a row looking
+  // out was in vain.
+  unsigned waits_ = 0;
+  unsigned vain_ = 0;
   AbseilMutex mu_;
 };
 

@@ -60,6 +60,7 @@
 #include <string>
 
 #include "binderlite/sync/mutex_lock.h"
+#include "binderlite/sync/spinning.h"
 #include "binderlite/sync/stop.h"
 
 namespace binderlite::sync {
@@ -75,12 +76,14 @@ concept Primitives = BasicMutex<typename P::Mutex> &&
                             std::function<void()>> &&
     requires(typename P::StopMutex& mu, const typename P::StopMutex& const_mu,
              typename P::Parker& parker, const typename P::Parker& const_parker,
-             const StopSignals& signals, TimePoint deadline) {
+             const StopSignals& signals, TimePoint deadline,
+             Spinners& spinners) {
   { mu.Lock(signals) } -> std::same_as<bool>;
   { const_mu.waiters() } -> std::same_as<int>;
   { const_mu.deaf_waiters() } -> std::same_as<int>;
   { parker.Wake() } -> std::same_as<void>;
   { parker.Park(signals, deadline) } -> std::same_as<WaitResult>;
+  { parker.Park(signals, deadline, spinners) } -> std::same_as<WaitResult>;
   { const_parker.parked() } -> std::same_as<bool>;
   { P::Now() } -> std::same_as<TimePoint>;
   { P::SchedulingPoint() } -> std::same_as<void>;

@@ -21,6 +21,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "binderlite/sync/primitives.h"
+#include "binderlite/sync/spinning.h"
 #include "binderlite/sync/stepped_scheduler.h"
 #include "binderlite/sync/stepped_strategy.h"
 #include "binderlite/sync/stop.h"
@@ -137,6 +138,12 @@ class SteppedParker {
     if (signals.requested()) return WaitResult::kStopped;
     return std::exchange(permit_, false) ? WaitResult::kWoken
                                          : WaitResult::kDeadline;
+  }
+
+  // Nothing but steps passes here, so there is nothing to look out for.
+  [[nodiscard]] WaitResult Park(const StopSignals& signals, TimePoint deadline,
+                                Spinners& /*spinners*/) {
+    return Park(signals, deadline);
   }
 
   bool parked() const { return occupied_ && !permit_; }
