@@ -458,10 +458,17 @@ TYPED_TEST(PayloadTest, FullTableAndNothingElseToRead) {
   EXPECT_EQ(this->State(), before);
   // A thread that waits keeps on waiting.
   auto waiting = this->Block(w.service, w.service);
-  const int parked = this->gates().Visits(Point::kParking, w.service.tid());
+  const int delivered =
+      this->gates().Visits(Point::kDelivering, w.service.tid());
+  this->gates().Close(Point::kDelivering, w.service.tid());
   waiting->GoOn();
   (void)RunWriteRead(w.client.thread(),
                      Commands().Transact(w.handle, Payload().Fd(fd)), 0);
+  this->gates().WaitFor(Point::kDelivering, w.service.tid(), delivered + 1);
+  // Counted while it stands at the gate: before that, a wake-up for nothing
+  // would have been enough.
+  const int parked = this->gates().Visits(Point::kParking, w.service.tid());
+  this->gates().Open(Point::kDelivering, w.service.tid());
   this->gates().WaitFor(Point::kParking, w.service.tid(), parked + 1);
   EXPECT_EQ(w.client.ReadCodes(), (BrList{kComplete, kFailed}));
   w.service.proc().Flush();

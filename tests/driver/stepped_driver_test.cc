@@ -26,22 +26,34 @@ using sync::SteppedPrimitives;
 using sync::SteppedScheduler;
 using Search = ExploreOptions::Search;
 
+// A sanitizer makes each schedule several times slower, and fewer will do for
+// it: what it looks for is in most of them, if anywhere.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;
+#elif defined(__has_feature)
+constexpr bool kSanitized =
+    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+constexpr bool kSanitized = false;
+#endif
+
 ExploreOptions Random(int schedules) {
   ExploreOptions options;
   options.search = Search::kRandom;
-  options.max_schedules = schedules;
+  options.max_schedules = kSanitized ? schedules / 5 : schedules;
   return options;
 }
 ExploreOptions Pct(int schedules) {
   ExploreOptions options;
   options.search = Search::kPct;
-  options.max_schedules = schedules;
+  options.max_schedules = kSanitized ? schedules / 5 : schedules;
   return options;
 }
-// All schedules with at most `preemptions`.
+// All schedules with at most `preemptions`, one less under a sanitizer.
 ExploreOptions All(int preemptions) {
   ExploreOptions options;
-  options.preemption_bound = preemptions;
+  options.preemption_bound =
+      kSanitized && preemptions > 1 ? preemptions - 1 : preemptions;
   options.max_schedules = 20'000;
   return options;
 }
