@@ -312,6 +312,69 @@ SCENARIO(SpamSuspectByNumber, "AL-22 AL-23") {
   w.Gives(OneWay(8, 0), kDone);
 }
 
+// Of the budget of 4096, less than 819 are left by one that is large enough to
+// be suspect. By itself it does not count, unless the memory that it is put in
+// was last used, from its lowest address on, by the same sender.
+void SpamSuspectIn(World& w, const char* before, const char* outcome) {
+  Start(w, 8192);
+  StartProcess(w, 'D');
+  w.Run("C.0 spam 1");
+  w.Gives("D.0 wr r=256 txn:0:1:1 [ raw:96 ]", kDone);
+  w.Gives("M.0 wr r=256", "BR_NOOP BR_TRANSACTION");
+  w.Run(before);
+  w.Run("C.9 wr r=256");  // Its first read returns at once.
+  w.Gives("C.9 wr r=256 txn:0:9:1 [ raw:3217 ]", outcome);
+}
+
+const char kSuspect[] = "BR_NOOP BR_ONEWAY_SPAM_SUSPECT";
+
+SCENARIO(SpamSuspectInNewMemory, "AL-22") { SpamSuspectIn(w, "", kDone); }
+
+SCENARIO(SpamSuspectWhereItsOwnHasBeen, "AL-22") {
+  SpamSuspectIn(w, R"(
+    C.0 wr txn:0:2:0 [ raw:64 ]
+    M.0 wr r=256
+    M.0 wr free:b2)",
+                kSuspect);
+}
+
+SCENARIO(SpamSuspectWhereItsOwnHasFailed, "AL-22") {
+  SpamSuspectIn(w, "C.0 wr r=256 txn:0:2:1 [ raw:19 fd:none ]", kSuspect);
+}
+
+SCENARIO(SpamSuspectWhereAnotherHasBeen, "AL-22") {
+  SpamSuspectIn(w, "D.0 wr r=256 txn:0:2:1 [ raw:19 fd:none ]", kDone);
+}
+
+// Memory that is freed joins the hole before it, and takes in the one behind.
+SCENARIO(SpamSuspectInALowerHole, "AL-22") {
+  SpamSuspectIn(w, R"(
+    D.0 wr txn:0:2:0 [ raw:64 ]
+    M.0 wr r=256
+    C.0 wr txn:0:3:0 [ raw:64 ]
+    M.1 wr r=256
+    M.1 wr free:b2
+    M.1 wr free:b3)",
+                kDone);
+}
+
+SCENARIO(SpamSuspectInAHigherHole, "AL-22") {
+  SpamSuspectIn(w, R"(
+    C.0 wr txn:0:2:0 [ raw:64 ]
+    M.0 wr r=256
+    D.0 wr r=256 txn:0:3:1 [ raw:19 fd:none ]
+    M.0 wr free:b2)",
+                kSuspect);
+}
+
+// What is left of a hole is as new.
+SCENARIO(SpamSuspectInTheRestOfAHole, "AL-22") {
+  SpamSuspectIn(w, R"(
+    C.0 wr r=256 txn:0:2:1 [ raw:99 fd:none ]
+    D.0 wr txn:0:3:0 [ raw:8 ])",
+                kDone);
+}
+
 // --- Freeing -----------------------------------------------------------------
 
 SCENARIO(FreeingABuffer, "AL-15") {

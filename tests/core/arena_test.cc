@@ -297,6 +297,23 @@ TEST(ArenaTest, SpamIsMoreThanFiftyBuffersOfOneSender) {
 }
 
 // Rows: AL-22
+TEST(ArenaTest, SpamCountsANewBufferWhereOneOfItsSenderHasBeen) {
+  for (const std::int32_t sender : {1, 2}) {
+    for (const bool is_async : {false, true}) {
+      Arena arena;
+      EXPECT_EQ(arena.Map(2 * kPage), Errc::kOk);
+      const Arena::Allocation before =
+          arena.Allocate({.data_size = 64}, is_async, {.sender_pid = sender});
+      ASSERT_EQ(before.error, Errc::kOk);
+      arena.Free(*before.buffer);
+      // 816 bytes are left, and less than 819 is little.
+      EXPECT_EQ(SpamFrom(arena, 1, 1, 3280),
+                sender == 1 ? std::vector<int>{1} : std::vector<int>{});
+    }
+  }
+}
+
+// Rows: AL-22
 TEST(ArenaTest, NoSpamAsLongAsThereIsRoom) {
   Arena arena;
   EXPECT_EQ(arena.Map(16 * kPage), Errc::kOk);

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <random>
 #include <utility>
@@ -174,6 +175,44 @@ TEST(RangeAllocatorTest, MergesWithBoth) {
 }
 
 // Row: AL-10
+// The mark that whoever gets the hole at `offset`, of `size` bytes, is told.
+std::int32_t MarkAt(RangeAllocator& ranges, std::size_t offset,
+                    std::size_t size) {
+  std::int32_t mark = -1;
+  EXPECT_EQ(ranges.Allocate(size, &mark), offset);
+  return mark;
+}
+
+// Rows: AL-22
+TEST(RangeAllocatorTest, MarksOfHoles) {
+  RangeAllocator ranges(64);
+  EXPECT_EQ(MarkAt(ranges, 0, 16), 0) << "never used";
+  EXPECT_EQ(MarkAt(ranges, 16, 16), 0);
+  EXPECT_EQ(MarkAt(ranges, 32, 32), 0);
+  // Into no other hole; given out and left again.
+  ranges.Free(16, 16, 7);
+  EXPECT_EQ(MarkAt(ranges, 16, 16), 7);
+  ranges.Free(16, 16, 8);
+  EXPECT_EQ(MarkAt(ranges, 16, 8), 8);
+  EXPECT_EQ(MarkAt(ranges, 24, 8), 0) << "what is left of a hole";
+  // It takes in the hole behind,
+  ranges.Free(24, 8, 1);
+  ranges.Free(16, 8, 2);
+  EXPECT_EQ(MarkAt(ranges, 16, 16), 2);
+  // joins the one before,
+  ranges.Free(0, 16, 3);
+  ranges.Free(16, 16, 4);
+  EXPECT_EQ(MarkAt(ranges, 0, 32), 3);
+  // and both.
+  ranges.Free(0, 32, 5);
+  EXPECT_EQ(MarkAt(ranges, 0, 16), 5);
+  EXPECT_EQ(MarkAt(ranges, 16, 16), 0);
+  ranges.Free(32, 32, 6);
+  ranges.Free(0, 16, 9);
+  ranges.Free(16, 16, 10);
+  EXPECT_EQ(MarkAt(ranges, 0, 64), 9);
+}
+
 TEST(RangeAllocatorTest, HolesThatOnlyTogetherSufficeDoNot) {
   RangeAllocator ranges(32);
   for (int i = 0; i < 4; ++i) ASSERT_TRUE(ranges.Allocate(8).has_value());

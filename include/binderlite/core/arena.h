@@ -98,12 +98,16 @@ class Arena {
     if (!mapped_) return {Errc::kNoProcess, nullptr};
     if (!sums_up) return {Errc::kInvalid, nullptr};
     if (is_async && total > free_async_) return {Errc::kNoSpace, nullptr};
-    const auto offset = ranges_.Allocate(total);
+    std::int32_t last_sender = 0;
+    const auto offset = ranges_.Allocate(total, &last_sender);
     if (!offset.has_value()) return {Errc::kNoSpace, nullptr};
     bool suspect = false;
     if (is_async) {
       free_async_ -= total;
-      suspect = IsSpam(purpose.sender_pid);
+      // The kernel counts it by the pid in its record, which is still that of
+      // the buffer whose record it takes over (AL-22).
+      suspect = IsSpam(purpose.sender_pid,
+                       last_sender == purpose.sender_pid ? total : 0);
     }
     auto buffer = std::make_unique<Buffer<L>>(mapping_.data() + *offset,
                                               user_address_ + *offset, *offset,
@@ -144,7 +148,7 @@ class Arena {
     BINDERLITE_ASSERT(buffer.held.empty());
     typename Slots::node_type slot;  // Destroyed after the lock.
     sync::MutexLock lock(mu_);
-    ranges_.Free(buffer.offset, buffer.size);
+    ranges_.Free(buffer.offset, buffer.size, buffer.purpose.sender_pid);
     if (buffer.is_async) free_async_ += buffer.size;
     slot = buffers_.extract(buffer.offset);
   }
@@ -163,7 +167,7 @@ class Arena {
         continue;
       }
       Buffer<L>& buffer = *it->second.buffer;
-      ranges_.Free(buffer.offset, buffer.size);
+      ranges_.Free(buffer.offset, buffer.size, buffer.purpose.sender_pid);
       if (buffer.is_async) free_async_ += buffer.size;
       dropped.push_back(std::move(it->second.buffer));
       it = buffers_.erase(it);
@@ -230,14 +234,16 @@ class Arena {
     const auto it = buffers_.find(buffer.offset);
     it->second.state = state;
     if (!retired_) return;
-    ranges_.Free(buffer.offset, buffer.size);
+    ranges_.Free(buffer.offset, buffer.size, buffer.purpose.sender_pid);
     if (buffer.is_async) free_async_ += buffer.size;
     slot = buffers_.extract(it);
   }
 
   // Whether the one-way that has just been paid for is the first one, since
   // there was room, of a sender that takes up too much of it (AL-22).
-  bool IsSpam(std::int32_t sender_pid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+  // `new_bytes`: those of it that count, too.
+  bool IsSpam(std::int32_t sender_pid, std::size_t new_bytes)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     constexpr std::size_t kManyBuffers = 50;
     const std::size_t size = mapping_.size();
     if (free_async_ >= size / 10) {
@@ -245,8 +251,8 @@ class Arena {
       return false;
     }
     if (spam_reported_) return false;
-    std::size_t buffers = 0;
-    std::size_t bytes = 0;
+    std::size_t buffers = new_bytes > 0 ? 1 : 0;
+    std::size_t bytes = new_bytes;
     for (const auto& [offset, slot] : buffers_) {
       if (!slot.buffer->is_async ||
           slot.buffer->purpose.sender_pid != sender_pid) {

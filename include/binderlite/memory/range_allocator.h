@@ -44,8 +44,8 @@ class RangeAllocator {
     BINDERLITE_ASSERT(size % kAlignment == 0);
     if (size == 0) return;
     Reserve(kInitialRanges);
-    by_offset_.push_back({0, size});
-    by_size_.push_back({0, size});
+    by_offset_.push_back({0, size, 0});
+    by_size_.push_back({0, size, 0});
   }
 
   // A moved-from allocator can only be destroyed or assigned to.
@@ -63,11 +63,16 @@ class RangeAllocator {
 
   // The offset of a range of `size` bytes, which is the caller's until freed;
   // nothing if no hole is large enough, even if all of them together would be
-  // (the kernel's ENOSPC). `size` is a multiple of kAlignment and not 0.
-  [[nodiscard]] std::optional<std::size_t> Allocate(std::size_t size) {
+  // (the kernel's ENOSPC). `size` is a multiple of kAlignment and not 0. `mark`
+  // becomes that of the hole: what was last freed at its lowest offset left it
+  // there; 0 in memory that has not been in use since it was cut off or joined
+  // to a lower hole.
+  [[nodiscard]] std::optional<std::size_t> Allocate(
+      std::size_t size, std::int32_t* mark = nullptr) {
     BINDERLITE_ASSERT(size != 0 && size % kAlignment == 0);
-    const auto fit = FindBySize({0, size});
+    const auto fit = FindBySize({0, size, 0});
     if (fit == by_size_.end()) return std::nullopt;
+    if (mark != nullptr) *mark = FindByOffset(fit->offset)->mark;
     if (live_ >= capacity()) [[unlikely]] {
       const auto index = fit - by_size_.begin();
       Reserve(2 * (live_ + 1));
@@ -77,8 +82,9 @@ class RangeAllocator {
   }
 
   // Takes back a range: `offset` as returned by Allocate(), `size` as passed to
-  // it.
-  void Free(std::size_t offset, std::size_t size) noexcept {
+  // it. Leaves `mark` in the hole, unless there is a lower one to join.
+  void Free(std::size_t offset, std::size_t size,
+            std::int32_t mark = 0) noexcept {
     BINDERLITE_ASSERT(live_ != 0);
     BINDERLITE_ASSERT(size != 0 && size % kAlignment == 0);
     BINDERLITE_ASSERT(offset % kAlignment == 0);
@@ -101,7 +107,7 @@ class RangeAllocator {
       previous->size += size + after.size;
       by_size_.erase(FindBySize(after));
       by_offset_.erase(next);
-      Replace(before, {before.offset, before.size + size + after.size});
+      Replace(before, {before.offset, before.size + size + after.size, 0});
     } else if (join_previous) {
       const auto previous = std::prev(next);
       const Hole before = *previous;
@@ -109,11 +115,11 @@ class RangeAllocator {
       Replace(before, *previous);
     } else if (join_next) {
       const Hole after = *next;
-      *next = {offset, size + after.size};
+      *next = {offset, size + after.size, mark};
       Replace(after, *next);
     } else {
-      by_offset_.insert(next, {offset, size});
-      by_size_.insert(FindBySize({offset, size}), {offset, size});
+      by_offset_.insert(next, {offset, size, mark});
+      by_size_.insert(FindBySize({offset, size, 0}), {offset, size, 0});
     }
   }
 
@@ -137,6 +143,7 @@ class RangeAllocator {
   struct Hole {
     std::size_t offset;
     std::size_t size;
+    std::int32_t mark;  // In by_offset_; that of by_size_ means nothing.
 
     std::size_t end() const { return offset + size; }
   };
@@ -170,7 +177,7 @@ class RangeAllocator {
       by_offset_.erase(at);
       by_size_.erase(fit);
     } else {
-      *at = {hole.offset + size, hole.size - size};
+      *at = {hole.offset + size, hole.size - size, 0};
       MoveDown(fit, *at);
     }
     free_bytes_ -= size;
