@@ -31,6 +31,9 @@ struct Skeleton {
     WaitResult Park(const StopSignals&, TimePoint) {
       return WaitResult::kWoken;
     }
+    WaitResult Park(const StopSignals&, TimePoint, Spinners&) {
+      return WaitResult::kWoken;
+    }
     bool parked() const { return false; }
   };
   struct Worker {
@@ -59,6 +62,16 @@ struct ParkerWithoutDeadline : Skeleton {
   };
 };
 
+struct ParkerWithoutSpinners : Skeleton {
+  struct Parker {
+    void Wake() {}
+    WaitResult Park(const StopSignals&, TimePoint) {
+      return WaitResult::kWoken;
+    }
+    bool parked() const { return false; }
+  };
+};
+
 struct NamelessWorker : Skeleton {
   struct Worker {
     explicit Worker(const std::function<void()>&) {}
@@ -78,6 +91,7 @@ TEST(PrimitivesTest, RefusesWhatLacksAPart) {
   EXPECT_FALSE(Primitives<MutexWithoutAssertHeld>);
   EXPECT_FALSE(Primitives<UnstoppableStopMutex>);
   EXPECT_FALSE(Primitives<ParkerWithoutDeadline>);
+  EXPECT_FALSE(Primitives<ParkerWithoutSpinners>);
   EXPECT_FALSE(Primitives<NamelessWorker>);
   EXPECT_FALSE(Primitives<OtherClock>);
 }
