@@ -15,6 +15,7 @@ set(BINDERLITE_HEADERS
     include/binderlite/sync/locking.h
     include/binderlite/sync/mutex_lock.h
     include/binderlite/sync/primitives.h
+    include/binderlite/sync/spinning.h
     include/binderlite/sync/stepped_primitives.h
     include/binderlite/sync/stepped_scheduler.h
     include/binderlite/sync/stepped_strategy.h
