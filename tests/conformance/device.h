@@ -69,8 +69,8 @@ bool BackgroundIdle();
 // Whether the driver knows of no open any more.
 bool NothingOpen();
 
-// Whether processes of root may have any nice value. The traces say what becomes
-// of calls then.
+// Whether processes of root may have any nice value. The traces say what
+// becomes of calls then.
 bool CanSetNice();
 
 // What the driver has to say about its state, for when something is wrong.

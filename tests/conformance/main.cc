@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -29,7 +30,8 @@ int Usage() {
       "  close-up [--rounds=N] [NAME]...\n"
       "                           what happens under concurrency, as sets\n"
       "  replay-scenarios DIRECTORY [OVERRIDES]\n"
-      "  replay-random DIRECTORY  compare with golden traces\n"
+      "  replay-random DIRECTORY [SEEDS]\n"
+      "                           compare with golden traces\n"
       "  find-difference DIRECTORY\n"
       "                           likewise, but fails if there is none\n"
       "  without-chunks FILE SIZE, shorter-lines FILE, without FILE CHUNK...\n"
@@ -115,11 +117,13 @@ int Main(int argc, char** argv) {
   if (command == "replay-scenarios" && !words.empty()) {
     return ReplayScenarios(words[0], words.size() > 1 ? words[1] : "");
   }
-  if (command == "replay-random" && words.size() == 1) {
-    return ReplayRandom(words[0], /*want_difference=*/false);
+  constexpr int kAll = std::numeric_limits<int>::max();
+  if (command == "replay-random" && !words.empty()) {
+    const int most = words.size() > 1 ? std::atoi(words[1].c_str()) : kAll;
+    return ReplayRandom(words[0], most, /*want_difference=*/false);
   }
   if (command == "find-difference" && words.size() == 1) {
-    return ReplayRandom(words[0], /*want_difference=*/true);
+    return ReplayRandom(words[0], kAll, /*want_difference=*/true);
   }
   if (command == "do") {
     World w({.echo = true, .histogram = nullptr});

@@ -216,7 +216,7 @@ int ReplayScenarios(const std::string& directory,
   return failures == 0 ? 0 : 1;
 }
 
-int ReplayRandom(const std::string& directory, bool want_difference) {
+int ReplayRandom(const std::string& directory, int most, bool want_difference) {
   RandomOptions options;
   std::ifstream file(directory + "/random.txt");
   int failures = 0;
@@ -228,6 +228,7 @@ int ReplayRandom(const std::string& directory, bool want_difference) {
       options.only_6_1 = true;
     }
     if (line.empty() || line[0] < '0' || line[0] > '9') continue;
+    if (count == most) break;
     ++count;
     const std::uint64_t seed = std::strtoull(line.c_str(), nullptr, 10);
     const Conversation conversation = Converse(options, seed, nullptr);

@@ -43,8 +43,9 @@ int RunPrograms(const std::string& path, bool trace, bool each_step);
 // Compares with the golden traces in a directory, and says where the first
 // difference is. `overrides`: a file with scenarios that differ, or "".
 int ReplayScenarios(const std::string& directory, const std::string& overrides);
-// `want_difference`: ends at the first one, and fails if there is none.
-int ReplayRandom(const std::string& directory, bool want_difference);
+// The first `most` seeds. `want_difference`: ends at the first one, and fails
+// if there is none.
+int ReplayRandom(const std::string& directory, int most, bool want_difference);
 
 // For shrinking: programs that are the one in `path` without some of its lines
 // (chunks of `chunk`), or with one line made shorter.
