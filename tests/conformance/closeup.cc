@@ -165,8 +165,8 @@ void TwoSendersInOrder(World& w) {
   for (int i = 0; i < 4; ++i) {
     const Result read = w.Do("M.0 wr r=256");
     if (read.returns.size() < 2) break;
-    order += std::to_string(read.returns.back().data.code);
-    w.Do("M.0 wr free:" + read.returns.back().buffer);
+    order += std::to_string(read.last().data.code);
+    w.Do("M.0 wr free:" + read.last().buffer);
   }
   w.SetQuiet(quiet);
   const auto at = [&](char c) { return order.find(c); };

@@ -693,9 +693,17 @@ std::string Generator::Payload(Proc& proc, std::uint32_t code, bool careful) {
   }
   if (random_.Percent(3)) {
     switch (random_.Below(8)) {
-      case 0:
-        items.push_back("os=" + Text(random_.Below(20)));
+      case 0: {
+        const std::string size = Text(random_.Below(20));
+        // Objects without an offset are bytes to the receiver, and what is in
+        // these depends on the machine: addresses, descriptors.
+        const bool tells = std::any_of(
+            items.begin(), items.end(), [](const std::string& item) {
+              return item.rfind("ptr", 0) == 0 || item.rfind("fd", 0) == 0;
+            });
+        if (!tells) items.push_back("os=" + size);
         break;
+      }
       case 1:
         items.push_back("bs=" + Text(random_.Below(100)));
         break;

@@ -58,20 +58,20 @@ std::uint32_t GiveNode(World& w, char client, std::uint64_t ptr,
   const std::string node = std::to_string(ptr) + ":" + std::to_string(cookie);
   w.Do(Who(client) + "wr r=256 txn:0:9000:0");
   const Result call = w.Do("M.0 wr r=256");
-  if (call.returns.empty() || call.returns.back().buffer.empty()) {
+  if (call.returns.empty() || call.last().buffer.empty()) {
     w.Expect(false, "the manager gets the call of GiveNode");
     return 0;
   }
-  w.Do("M.0 wr r=256 free:" + call.returns.back().buffer +
+  w.Do("M.0 wr r=256 free:" + call.last().buffer +
        " reply:9001:0 [ bin:" + node + ":" + std::to_string(flags) + " ]");
   const Result* reply = ResultOf(w, client);
   if (reply == nullptr || reply->returns.empty() ||
-      reply->returns.back().objects.empty()) {
+      reply->last().objects.empty()) {
     w.Expect(false, "the client gets the node of GiveNode");
     return 0;
   }
-  const std::uint32_t handle = reply->returns.back().objects[0].handle;
-  const std::string buffer = reply->returns.back().buffer;
+  const std::uint32_t handle = reply->last().objects[0].handle;
+  const std::string buffer = reply->last().buffer;
   w.Do(Who(client) + "wr acq:" + std::to_string(handle) + " free:" + buffer);
   w.Do("M.0 wr incdone:" + node + " acqdone:" + node);
   return handle;
@@ -85,13 +85,12 @@ std::uint32_t GiveManager(World& w, char owner, std::uint64_t ptr,
        std::to_string(flags) + " ]");
   w.Do(Who(owner) + "wr incdone:" + node + " acqdone:" + node);
   const Result call = w.Do("M.0 wr r=256");
-  if (call.returns.empty() || call.returns.back().objects.empty()) {
+  if (call.returns.empty() || call.last().objects.empty()) {
     w.Expect(false, "the manager gets the node of GiveManager");
     return 0;
   }
-  const std::uint32_t handle = call.returns.back().objects[0].handle;
-  w.Do("M.0 wr acq:" + std::to_string(handle) +
-       " free:" + call.returns.back().buffer);
+  const std::uint32_t handle = call.last().objects[0].handle;
+  w.Do("M.0 wr acq:" + std::to_string(handle) + " free:" + call.last().buffer);
   return handle;
 }
 
@@ -102,20 +101,20 @@ std::uint32_t ShareNode(World& w, char owner, char client, std::uint64_t ptr,
       std::to_string(GiveManager(w, owner, ptr, cookie, flags));
   w.Do(Who(client) + "wr r=256 txn:0:9101:0");
   const Result call = w.Do("M.0 wr r=256");
-  if (call.returns.empty() || call.returns.back().buffer.empty()) {
+  if (call.returns.empty() || call.last().buffer.empty()) {
     w.Expect(false, "the manager gets the call of ShareNode");
     return 0;
   }
-  w.Do("M.0 wr r=256 free:" + call.returns.back().buffer +
+  w.Do("M.0 wr r=256 free:" + call.last().buffer +
        " reply:9102:0 [ hnd:" + theirs + " ]");
   const Result* reply = ResultOf(w, client);
   if (reply == nullptr || reply->returns.empty() ||
-      reply->returns.back().objects.empty()) {
+      reply->last().objects.empty()) {
     w.Expect(false, "the client gets the node of ShareNode");
     return 0;
   }
-  const std::uint32_t handle = reply->returns.back().objects[0].handle;
-  const std::string buffer = reply->returns.back().buffer;
+  const std::uint32_t handle = reply->last().objects[0].handle;
+  const std::string buffer = reply->last().buffer;
   w.Do(Who(client) + "wr acq:" + std::to_string(handle) + " free:" + buffer);
   w.Do("M.0 wr rel:" + theirs);
   return handle;
@@ -132,11 +131,11 @@ void ExpectError(World& w, const std::string& who, Br command, int error) {
 }
 
 Object Received(World& w, const Result& result, std::size_t index) {
-  if (result.returns.empty() || index >= result.returns.back().objects.size()) {
+  if (result.returns.empty() || index >= result.last().objects.size()) {
     w.Expect(false, "object " + std::to_string(index) + " has been received");
     return {};
   }
-  return result.returns.back().objects[index];
+  return result.last().objects[index];
 }
 
 void Refused(World& w, const std::string& line, int error) {

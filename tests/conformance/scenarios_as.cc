@@ -18,7 +18,7 @@ std::string CodesInOrder(World& w) {
   for (;;) {
     const Result result = w.Do("M.0 wr r=256" + free);
     if (result.ret != 0 || result.returns.empty()) break;
-    const Return& last = result.returns.back();
+    const Return& last = result.last();
     if (last.buffer.empty()) break;
     codes += (codes.empty() ? "" : " ") + std::to_string(last.data.code);
     if (last.data.data_size > 0) {
@@ -66,7 +66,7 @@ SCENARIO(NextGoesToTheEndOfTheQueue, "AS-03") {
   w.Gives("M.0 wr r=256", "BR_NOOP BR_TRANSACTION");
   w.Gives("C.0 wr txn:0:7:0", "");
   const Result call = w.Gives("M.0 wr r=256 free:b5", "BR_NOOP BR_TRANSACTION");
-  w.Expect(call.returns.back().data.code == 7, "the call comes first");
+  w.Expect(call.last().data.code == 7, "the call comes first");
   w.Gives("M.0 wr reply:8:0", "");
   w.Gives("M.0 wr r=256", "BR_NOOP BR_TRANSACTION_COMPLETE");
   w.Gives("M.0 wr r=256", "BR_NOOP BR_TRANSACTION");
@@ -98,7 +98,7 @@ SCENARIO(OneWaysToDifferentNodes, "AS-04") {
   w.Do("M.0 interrupt");
   // A node goes on when its own buffer is freed.
   const Result next = w.Gives("M.0 wr r=256 free:b7", "BR_NOOP BR_TRANSACTION");
-  w.Expect(next.returns.back().data.code == 8, "the next of the second node");
+  w.Expect(next.last().data.code == 8, "the next of the second node");
 }
 
 SCENARIO(OneWaysOfSeveralSenders, "AS-05") {
@@ -195,8 +195,8 @@ SCENARIO(OneWaysOutliveTheSender, "AS-11 DT-16") {
   w.Gives("M.0 wr r=256", "BR_NOOP BR_TRANSACTION");
   const Result second =
       w.Gives("M.0 wr r=256 free:b5", "BR_NOOP BR_TRANSACTION");
-  w.Expect(second.returns.back().data.sender_pid == 0, "no sender");
-  w.Expect(second.returns.back().objects.size() == 2, "two handles");
+  w.Expect(second.last().data.sender_pid == 0, "no sender");
+  w.Expect(second.last().objects.size() == 2, "two handles");
   // A has not been told to release it, and can be called.
   w.Gives("M.0 wr txn:1:7:1", "");
   w.Gives("A.0 wr r=256", "BR_NOOP BR_TRANSACTION");

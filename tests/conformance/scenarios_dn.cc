@@ -36,9 +36,9 @@ SCENARIO(DeathRequest, "DN-01 DN-03 DN-24") {
   w.Gives("M.0 close", "");
   // Not bound to the thread that asked.
   w.Woke("C.0", kDead);
-  w.Expect(w.completed().back().result.returns.back().cookie == 0, "0");
+  w.Expect(w.last_completed().last().cookie == 0, "0");
   const Result second = w.Gives("C.1 wr r=256", kDead);
-  w.Expect(second.returns.back().cookie == ~0ull, "~0");
+  w.Expect(second.last().cookie == ~0ull, "~0");
   w.Gives("C.1 wr r=256", kDead);
   // Once.
   w.Blocks("C.1 wr r=256");
@@ -49,7 +49,7 @@ SCENARIO(DeathRequestsIgnored, "DN-02") {
   w.Gives("C.0 wr reqdeath:9:0xa reqdeath:1:0xb reqdeath:1:0xc enter", "");
   w.Gives("M.0 close", "");
   const Result got = w.Gives("C.0 wr r=256", kDead);
-  w.Expect(got.returns.back().cookie == 0xb, "the first");
+  w.Expect(got.last().cookie == 0xb, "the first");
   w.Blocks("C.0 wr r=256");
 }
 
@@ -142,7 +142,7 @@ SCENARIO(ClearByALooper, "DN-08") {
   w.Gives("C.0 wr r=256", kCleared);
   w.Gives("M.0 close", "");
   w.Woke("C.1", kDead);
-  w.Expect(w.completed().back().result.returns.back().cookie == 0xb, "0xb");
+  w.Expect(w.last_completed().last().cookie == 0xb, "0xb");
 }
 
 SCENARIO(ClearByAnother, "DN-08") {
@@ -218,7 +218,7 @@ SCENARIO(DeathAfterClear, "DN-14 DN-15") {
           "BR_NOOP BR_CLEAR_DEATH_NOTIFICATION_DONE "
           "BR_CLEAR_DEATH_NOTIFICATION_DONE");
   const Result got = w.Gives("C.0 wr r=256", kDead);
-  w.Expect(got.returns.back().cookie == 0xb, "of 2 only");
+  w.Expect(got.last().cookie == 0xb, "of 2 only");
   w.Blocks("C.0 wr r=256");
 }
 
@@ -270,7 +270,7 @@ SCENARIO(ManyNodesDie, "DN-16") {
   w.Gives("M.0 close", "");
   for (unsigned ptr : {0x10u, 0x20u, 0x30u}) {
     const Result got = w.Gives("C.0 wr r=256", kDead);
-    w.Expect(got.returns.back().cookie == ptr, "by ptr");
+    w.Expect(got.last().cookie == ptr, "by ptr");
   }
   w.Blocks("C.0 wr r=256");
 }
@@ -339,8 +339,7 @@ SCENARIO(DeathReleaseAndClearInAnyOrder, "CC-11 DN-09 DN-13 DN-14") {
   const Result got = w.Gives("C.0 wr r=256",
                              "BR_NOOP BR_CLEAR_DEATH_NOTIFICATION_DONE "
                              "BR_DEAD_BINDER");
-  w.Expect(got.returns[1].cookie == 0xa && got.returns[2].cookie == 0xb,
-           "1, then 2");
+  w.Expect(got.nth(1).cookie == 0xa && got.nth(2).cookie == 0xb, "1, then 2");
   w.Gives("C.1 wr r=256 deaddone:0xb", kCleared);
   w.Blocks("C.1 wr r=256");
 }
@@ -366,7 +365,7 @@ SCENARIO(OneWaysOfManySenders, "CC-12 AS-05") {
         w.Gives((i % 2 == 0 ? "M.0 wr r=256" : "M.1 wr r=256") + free,
                 "BR_NOOP BR_TRANSACTION");
     w.Expect(!got.returns.empty() &&
-                 got.returns.back().data.code == static_cast<unsigned>(i),
+                 got.last().data.code == static_cast<unsigned>(i),
              "in order");
     free = " free:b" + std::to_string(i);
   }

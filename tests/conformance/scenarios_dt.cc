@@ -191,7 +191,7 @@ SCENARIO(OrderOfRelease, "DT-12 FZ-17 DN-23 AS-10") {
           "BR_NOOP BR_TRANSACTION_PENDING_FROZEN "
           "BR_TRANSACTION_PENDING_FROZEN BR_DEAD_REPLY");
   const Result first = w.Gives("C.0 wr r=256", "BR_NOOP BR_DEAD_BINDER");
-  w.Expect(first.returns.back().cookie == 1, "the lower address first");
+  w.Expect(first.last().cookie == 1, "the lower address first");
   w.Gives("C.0 wr r=256", "BR_NOOP BR_DEAD_BINDER");
   w.Blocks("C.0 wr r=256");
 }
@@ -256,9 +256,9 @@ SCENARIO(OneWaySenderCloses, "DT-16") {
   w.Gives("C.0 wr txn:0:5:1 [ raw:24 ]", "");
   w.Gives("C.0 close", "");
   const Result got = w.Gives("M.0 wr r=256", "BR_NOOP BR_TRANSACTION");
-  w.Expect(got.returns.back().data.sender_pid == 0 &&
-               got.returns.back().data.sender_euid == 1234,
-           "no pid, but the user");
+  w.Expect(
+      got.last().data.sender_pid == 0 && got.last().data.sender_euid == 1234,
+      "no pid, but the user");
   w.Gives("M.0 wr free:b5", "");
 }
 

@@ -18,7 +18,7 @@ SCENARIO(InheritedDescriptor, "IO-26 DT-10") {
   w.Gives("B.0@1 wr r=256", "BR_NOOP");
   w.Blocks("B.0@1 wr r=256 txn:0:5:0");
   const Result call = w.Gives("M.0 wr r=256", "BR_NOOP BR_TRANSACTION");
-  w.Expect(call.returns.back().data.sender_pid == w.pid('A'), "A is calling");
+  w.Expect(call.last().data.sender_pid == w.pid('A'), "A is calling");
   w.Gives("M.0 wr r=256 reply:6:0", "BR_NOOP BR_TRANSACTION_COMPLETE");
   w.Woke("B.0", "BR_NOOP BR_TRANSACTION_COMPLETE BR_REPLY");
   // Closing it makes A's threads return, and does not end the open.
@@ -34,7 +34,7 @@ SCENARIO(UserOfTheOpener, "RD-27") {
   w.Run("C.0 euid 1234");
   w.Gives("C.0 wr txn:0:5:1", "");
   const Result got = w.Gives("M.0 wr r=256", "BR_NOOP BR_TRANSACTION");
-  w.Expect(got.returns.back().data.sender_euid == 0, "the opener's euid");
+  w.Expect(got.last().data.sender_euid == 0, "the opener's euid");
 }
 
 SCENARIO(OffsetsOfNothing, "RD-25") {
@@ -42,11 +42,10 @@ SCENARIO(OffsetsOfNothing, "RD-25") {
   StartProcess(w, 'C');
   w.Gives("C.0 wr txn:0:5:1 [ raw:5 ] txn:0:6:1", "");
   const Result five = w.Gives("M.0 wr r=256", "BR_NOOP BR_TRANSACTION");
-  w.Expect(
-      five.returns.back().data.offsets == five.returns.back().data.buffer + 8,
-      "behind the data");
+  w.Expect(five.last().data.offsets == five.last().data.buffer + 8,
+           "behind the data");
   const Result none = w.Gives("M.0 wr r=256 free:b5", "BR_NOOP BR_TRANSACTION");
-  w.Expect(none.returns.back().data.offsets == none.returns.back().data.buffer,
+  w.Expect(none.last().data.offsets == none.last().data.buffer,
            "behind no data");
 }
 

@@ -30,8 +30,8 @@ void Start(World& w, int count = 1) {
 void Tell(World& w, std::uint64_t cookie, std::uint32_t state) {
   const Result got = w.Gives("C.0 wr r=256", kFrozen);
   w.Expect(
-      !got.returns.empty() && got.returns.back().cookie == cookie &&
-          got.returns.back().value == state,
+      !got.returns.empty() && got.last().cookie == cookie &&
+          got.last().value == state,
       "cookie " + std::to_string(cookie) + ", state " + std::to_string(state));
 }
 
@@ -341,9 +341,9 @@ SCENARIO(UpdatesWhileFrozen, "FZ-19 AS-12") {
   for (unsigned size : {1u, 5u, 3u, 4u, 6u, 8u, 7u}) {
     const Result got = w.Gives("M.0 wr r=256" + free, "BR_NOOP BR_TRANSACTION");
     if (got.returns.empty()) continue;
-    w.Expect(got.returns.back().data.data_size == size,
+    w.Expect(got.last().data.data_size == size,
              std::to_string(size) + " bytes");
-    free = " free:" + got.returns.back().buffer;
+    free = " free:" + got.last().buffer;
     // The first is freed after the other node's has been read, which comes
     // without that.
     if (size == 1) free = "";
@@ -458,7 +458,7 @@ SCENARIO(ChangesWhileUnacknowledged, "FN-06") {
   w.Blocks("C.0 wr r=256");
   w.Gives("C.1 wr freezedone:0xa", "");
   w.Woke("C.0", kFrozen);
-  w.Expect(w.completed().back().result.returns.back().value == 1, "frozen");
+  w.Expect(w.last_completed().last().value == 1, "frozen");
   // There and back again is told, too.
   w.Gives("C.1 freeze M 0 0", "");
   w.Gives("C.1 freeze M 1 0", "");
@@ -571,7 +571,7 @@ SCENARIO(WatchedOwnerDies, "FN-13") {
   // But what had changed before that is.
   w.Gives("C.1 wr freezedone:0xb", "");
   w.Woke("C.0", kFrozen);
-  w.Expect(w.completed().back().result.returns.back().value == 1, "frozen");
+  w.Expect(w.last_completed().last().value == 1, "frozen");
   // It is cleared as if it lived.
   w.Gives("C.0 wr freezedone:0xa", "");
   w.Gives("C.0 wr r=256 clearfreeze:1:0xa", kCleared);

@@ -25,8 +25,8 @@ Result ReplyFromManager(World& w, const std::string& to,
                         const std::string& payload) {
   w.Blocks(to + ".0 wr r=256 txn:0:70:0");
   const Result call = w.Gives("M.0 wr r=256", "BR_NOOP BR_TRANSACTION");
-  w.Do("M.0 wr r=256 free:" + call.returns.back().buffer + " reply:71:0 [ " +
-       payload + " ]");
+  w.Do("M.0 wr r=256 free:" + call.last().buffer + " reply:71:0 [ " + payload +
+       " ]");
   for (const Completion& completion : w.completed()) {
     if (completion.step.process == to[0]) return completion.result;
   }
@@ -172,9 +172,9 @@ SCENARIO(HandlePassedOn, "OB-06") {
   w.Gives("D.0 wr r=256 txn:1:8:1", "BR_NOOP BR_TRANSACTION_COMPLETE");
   w.Gives("C.0 wr r=256", "BR_NOOP BR_TRANSACTION");
   const Result call = w.Gives("C.0 wr r=256 free:b7", "BR_NOOP BR_TRANSACTION");
-  w.Expect(call.returns.back().data.target.ptr == 0x20 &&
-               call.returns.back().data.cookie == 0x21,
-           "the node that was meant");
+  w.Expect(
+      call.last().data.target.ptr == 0x20 && call.last().data.cookie == 0x21,
+      "the node that was meant");
 }
 
 SCENARIO(WeakHandles, "OB-07") {
@@ -255,7 +255,7 @@ SCENARIO(ManagersNodeReceived, "OB-11") {
   w.Gives("N.0 wr r=256", "BR_NOOP BR_TRANSACTION");
   w.Gives("N.0 wr r=256 reply:73:0 [ bin:0:0 ]",
           "BR_NOOP BR_TRANSACTION_COMPLETE");
-  const Result second = w.completed().back().result;
+  const Result second = w.last_completed();
   w.Expect(Received(w, second, 0).handle == 1, "1");
 }
 
@@ -287,7 +287,7 @@ SCENARIO(PayloadAroundObjects, "OB-44 OB-46 OB-47") {
                   "raw:5 bin:0x10:0x11 raw:11 wbin:0x20:0x21 raw:3 nooff "
                   "bin:0x30:0x31 raw:2");
   Tells(w, got, "x9ca3aab1b8");
-  const Return& transaction = got.returns.back();
+  const Return& transaction = got.last();
   w.Expect(transaction.objects.size() == 2, "two objects");
   w.Expect(transaction.data.data_size % 8 == 2, "an odd size");
   w.Expect(transaction.data.offsets ==
@@ -333,7 +333,7 @@ SCENARIO(OffsetsThatAreRefused, "OB-36 OB-38 OB-39 OB-40") {
   w.Gives("C.0 wr r=256 txn:0:6:1 [ bin:0x50:0x51 ]",
           "BR_NOOP BR_INCREFS BR_ACQUIRE BR_TRANSACTION_COMPLETE");
   w.Woke("M.0", "BR_NOOP BR_TRANSACTION");
-  w.Expect(Received(w, w.completed().back().result, 0).handle == 1,
+  w.Expect(Received(w, w.last_completed(), 0).handle == 1,
            "no handle has been used up");
 }
 
@@ -391,7 +391,7 @@ SCENARIO(FailureUndoesWhatWasTranslated, "OB-43") {
   w.Gives("D.0 wr r=256 txn:0:8:1 [ bin:0x60:0x61 ]",
           "BR_NOOP BR_INCREFS BR_ACQUIRE BR_TRANSACTION_COMPLETE");
   w.Woke("M.0", "BR_NOOP BR_TRANSACTION");
-  w.Expect(Received(w, w.completed().back().result, 0).handle == 3, "3");
+  w.Expect(Received(w, w.last_completed(), 0).handle == 3, "3");
 }
 
 SCENARIO(FailedReplyUndoesWhatWasTranslated, "OB-43 OB-03") {

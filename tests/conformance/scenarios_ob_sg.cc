@@ -24,7 +24,7 @@ void Accepted(World& w, const std::string& payload) {
   w.Gives("C.0 wr r=256 txn:0:6:1 [ raw:8 " + payload + " ]", kDone);
   const Result got = w.Gives("M.0 wr r=256", "BR_NOOP BR_TRANSACTION");
   if (got.returns.empty()) return;
-  w.Gives("M.0 wr free:" + got.returns.back().buffer, "");
+  w.Gives("M.0 wr free:" + got.last().buffer, "");
 }
 
 // --- Descriptors -------------------------------------------------------------
@@ -101,7 +101,7 @@ SCENARIO(NoRoomForDescriptors, "OB-18 OB-13") {
   w.Gives("M.0 wr r=256 fdroom=0", "BR_NOOP BR_TRANSACTION");
   // The reader has gone on with what was behind it.
   w.Expect(w.completed().size() == 2 &&
-               w.completed()[0].result.returns.back().data.code == 6,
+               w.completed()[0].result.last().data.code == 6,
            "the next one");
   w.Woke("C.0", "BR_NOOP BR_TRANSACTION_COMPLETE BR_FAILED_REPLY");
   w.Gives("C.0 exterr", "");
@@ -122,7 +122,7 @@ SCENARIO(NoRoomForDescriptorsOfAOneWay, "OB-18") {
   w.Gives("C.0 wr r=256 txn:0:6:1", kDone);
   // It is lost without anybody being told; the node's next one comes.
   const Result got = w.Gives("M.0 wr r=256 fdroom=0", "BR_NOOP BR_TRANSACTION");
-  w.Expect(!got.returns.empty() && got.returns.back().data.code == 6, "6");
+  w.Expect(!got.returns.empty() && got.last().data.code == 6, "6");
   w.Blocks("C.0 wr r=256");
 }
 

@@ -58,8 +58,8 @@ SCENARIO(OwnerIsToldBeforeItsCompletion, "RF-03") {
   const Result got = w.Gives("C.0 wr r=256",
                              "BR_NOOP BR_INCREFS BR_ACQUIRE "
                              "BR_TRANSACTION_COMPLETE BR_REPLY");
-  w.Expect(got.returns[1].ptr == 0x10 && got.returns[1].cookie == 0x11 &&
-               got.returns[2].ptr == 0x10 && got.returns[2].cookie == 0x11,
+  w.Expect(got.nth(1).ptr == 0x10 && got.nth(1).cookie == 0x11 &&
+               got.nth(2).ptr == 0x10 && got.nth(2).cookie == 0x11,
            "its ptr and cookie");
 }
 
@@ -278,7 +278,7 @@ SCENARIO(OneWayKeepsItsNode, "RF-20 TG-09") {
   w.Gives("M.0 wr r=256 txn:1:6:1 rel:1", kDone);
   w.Fails("M.0 noderef 1", EINVAL);
   const Result got = w.Gives("C.0 wr r=256", "BR_NOOP BR_TRANSACTION");
-  w.Expect(got.returns.back().data.target.ptr == 0x10, "0x10");
+  w.Expect(got.last().data.target.ptr == 0x10, "0x10");
   w.Gives("C.0 wr r=256 free:b5", "BR_NOOP BR_TRANSACTION");
   w.Blocks("C.0 wr r=256");
   w.Do("C.0 interrupt");
@@ -298,7 +298,7 @@ SCENARIO(LastCountTakesEverythingAlong, "RF-21 DN-13 FN-12") {
   w.Gives("M.0 close", "");
   w.Gives("C.0 wr rel:2", "");
   const Result got = w.Gives("C.0 wr r=256", "BR_NOOP BR_DEAD_BINDER");
-  w.Expect(got.returns.back().cookie == 0xc, "only of 3");
+  w.Expect(got.last().cookie == 0xc, "only of 3");
   w.Gives("C.0 wr rel:3 deaddone:0xc", "");
   w.Blocks("C.0 wr r=256");
 }
@@ -321,8 +321,8 @@ SCENARIO(CleanupTakesTheRestAlong, "RF-22 DN-13") {
           "BR_NOOP BR_INCREFS BR_ACQUIRE BR_INCREFS BR_ACQUIRE "
           "BR_TRANSACTION_COMPLETE");
   w.Woke("M.0", "BR_NOOP BR_TRANSACTION");
-  w.Expect(Received(w, w.completed().back().result, 0).handle == 1, "1");
-  w.Expect(Received(w, w.completed().back().result, 1).handle == 2, "2");
+  w.Expect(Received(w, w.last_completed(), 0).handle == 1, "1");
+  w.Expect(Received(w, w.last_completed(), 1).handle == 2, "2");
 }
 
 SCENARIO(WeakWithoutTheOwnerKnowing, "RF-25 RF-28") {
@@ -342,8 +342,7 @@ SCENARIO(WeakWithoutTheOwnerKnowing, "RF-25 RF-28") {
   w.Gives("M.0 wr r=256", "BR_NOOP BR_TRANSACTION");
   w.Gives("M.0 wr r=256 free:b6 reply:7:0 [ whnd:1 ]", kDone);
   w.Woke("D.0", "BR_NOOP BR_TRANSACTION_COMPLETE BR_REPLY");
-  w.Expect(Received(w, w.completed().back().result, 0).type ==
-               ObjectType::kWeakHandle,
+  w.Expect(Received(w, w.last_completed(), 0).type == ObjectType::kWeakHandle,
            "a weak handle");
   w.Expect(w.Asleep('C', 0), "C is told nothing");
   w.Gives("M.0 wr rel:1", "");
@@ -458,7 +457,7 @@ SCENARIO(ThousandHandles, "RF-29 RF-01") {
     }
     w.Do(keep);
     if (got.returns.empty()) return;
-    w.Do("M.0 wr free:" + got.returns.back().buffer);
+    w.Do("M.0 wr free:" + got.last().buffer);
   };
   for (int i = 0; i < 4; ++i) send(250, 1);
   w.Expect(all, "1 to 1000");

@@ -25,13 +25,13 @@ SCENARIO(TargetOfHandle, "TG-01 TG-02") {
            "the third handle is unknown");
   ExpectError(w, "C.0", Br::BR_FAILED_REPLY, EINVAL);
   const Result to_m = w.Gives("M.0 wr r=256", "BR_NOOP BR_TRANSACTION");
-  w.Expect(to_m.returns.back().data.target.ptr == 0x10 &&
-               to_m.returns.back().data.cookie == 0x11,
-           "the node of handle 1");
+  w.Expect(
+      to_m.last().data.target.ptr == 0x10 && to_m.last().data.cookie == 0x11,
+      "the node of handle 1");
   const Result to_a = w.Gives("A.0 wr r=256", "BR_NOOP BR_TRANSACTION");
-  w.Expect(to_a.returns.back().data.target.ptr == 0x20 &&
-               to_a.returns.back().data.cookie == 0x21,
-           "the node of handle 2");
+  w.Expect(
+      to_a.last().data.target.ptr == 0x20 && to_a.last().data.cookie == 0x21,
+      "the node of handle 2");
 }
 
 SCENARIO(TargetOfWeakHandle, "TG-03 EE-02") {

@@ -18,7 +18,7 @@ SCENARIO(OneWayAccepted, "TX-06 EE-01") {
   ExpectError(w, "C.0", Br::BR_OK, 0);
   w.Gives("C.0 wr txn:0:6:0", "");
   const Result one_way = w.Gives("M.0 wr r=256", "BR_NOOP BR_TRANSACTION");
-  w.Expect(one_way.returns.back().data.sender_pid == 0, "no sender");
+  w.Expect(one_way.last().data.sender_pid == 0, "no sender");
   // Not to be answered: the next one is the call.
   w.Gives("M.0 wr r=256 reply:7:0", "BR_NOOP BR_FAILED_REPLY");
   w.Gives("M.0 wr r=256", "BR_NOOP BR_TRANSACTION");
@@ -361,7 +361,7 @@ SCENARIO(CallOvertakesOneWays, "TX-28 AS-07 AS-02") {
   w.Gives("C.1 wr txn:0:8:0", "");
   w.Gives("M.0 wr r=256", "BR_NOOP BR_TRANSACTION");  // 5
   const Result call = w.Gives("M.0 wr r=256", "BR_NOOP BR_TRANSACTION");
-  w.Expect(call.returns.back().data.code == 8, "the call");
+  w.Expect(call.last().data.code == 8, "the call");
   w.Gives("M.0 wr r=256 reply:9:0", "BR_NOOP BR_TRANSACTION_COMPLETE");
   w.Gives("C.1 wr r=256", "BR_NOOP BR_TRANSACTION_COMPLETE BR_REPLY");
   w.Gives("M.0 wr r=256 free:b5", "BR_NOOP BR_TRANSACTION");  // 6

@@ -86,6 +86,13 @@ struct Result {
 
   // The names of the returns, separated by blanks.
   std::string Names() const;
+  // One of them; an empty one if there are not that many: a scenario goes on
+  // when something is not as it says.
+  const Return& nth(std::size_t index) const {
+    static const Return none;
+    return index < returns.size() ? returns[index] : none;
+  }
+  const Return& last() const { return nth(returns.size() - 1); }
 };
 
 // What happened how often; see ExpectedFeatures().
@@ -140,6 +147,11 @@ class World {
 
   // All that has returned during the last line, its own call first.
   const std::vector<Completion>& completed() const { return completed_; }
+  // The last of them; an empty one if there is none.
+  const Result& last_completed() const {
+    static const Result none;
+    return completed_.empty() ? none : completed_.back().result;
+  }
   bool Asleep(char process, int thread) const;
 
   // The start of the receive mapping of an open, and the address of a buffer.
