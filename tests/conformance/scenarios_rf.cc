@@ -495,5 +495,34 @@ SCENARIO(HandlesOfTheDead, "RF-30 DN-18") {
   w.Expect(Received(w, got, 0).handle == 1, "1");
 }
 
+// A node that no handle refers to, but a buffer of its owner holds.
+SCENARIO(NodeOfNobodyIsLookedAt, "RF-31") {
+  StartManager(w);
+  StartProcess(w, 'A');
+  StartProcess(w, 'B');
+  w.Gives("A.0 wr r=256 txn:0:2:1 [ bin:0x50:0x51 ]",
+          "BR_NOOP BR_INCREFS BR_ACQUIRE BR_TRANSACTION_COMPLETE");
+  w.Gives("M.0 wr r=256", "BR_NOOP BR_TRANSACTION");
+  w.Gives("M.0 wr acq:1 txn:1:3:1", "");
+  w.Gives("A.0 wr r=256", "BR_NOOP BR_TRANSACTION");
+  w.Gives("M.0 close", "");
+  w.Run("A.1 wr r=256");  // Its first read returns at once.
+  const auto nothing = [&w] {
+    w.Blocks("A.1 wr r=256");
+    w.Do("A.1 interrupt");
+  };
+  nothing();
+  for (const char* look :
+       {"A.0 wr incdone:0x50:0x51", "A.0 wr incdone:0x50:0x51",
+        "A.0 wr incdone:0x50:0x99", "A.0 wr acqdone:0x50:0x51",
+        "B.0 freeze A 0 0"}) {
+    w.Gives(look, "");
+    w.Gives("A.1 wr r=8", "BR_NOOP");
+    nothing();
+  }
+  w.Gives("A.0 wr free:b3", "");
+  w.Gives("A.1 wr r=256", "BR_NOOP BR_RELEASE BR_DECREFS");
+}
+
 }  // namespace
 }  // namespace binderlite::conformance

@@ -34,6 +34,7 @@
 #include "binderlite/core/task.h"
 #include "binderlite/core/thread.h"
 #include "binderlite/driver/call.h"
+#include "binderlite/driver/refcount.h"
 #include "binderlite/driver/route.h"
 #include "binderlite/sync/locking.h"
 #include "binderlite/sync/mutex_lock.h"
@@ -177,6 +178,7 @@ void AnnounceFreeze(core::Proc<L>& owner, bool is_frozen) {
   std::sort(nodes.begin(), nodes.end(),
             [](const auto& a, const auto& b) { return a->ptr < b->ptr; });
   for (const core::Pin<core::Node<L>>& pin : nodes) {
+    const NodeHold<L> hold(pin);
     std::deque<Wakeup<L>> wakeups;
     core::Node<L>& node = *pin;
     sync::MutexLock lock(node.mu);
@@ -279,7 +281,10 @@ Errc FreezeProc(Call<L>& call, core::Proc<L>& proc, const FreezeInfo& info) {
       return error;
     }
   }
-  AnnounceFreeze(proc, enable);
+  // Without notifications nobody looks at the nodes at all (RF-31).
+  if (proc.context->options.quirks.freeze_notifications) {
+    AnnounceFreeze(proc, enable);
+  }
   return Errc::kOk;
 }
 

@@ -210,6 +210,7 @@ void ReleaseBufferContents(core::Proc<L>& owner, core::Buffer<L>& buffer) {
       }
       continue;
     }
+    const NodeHold<L> hold(object.node);
     Garbage<L> garbage;
     core::Node<L>& node = *object.node;
     sync::MutexLock lock(node.mu);

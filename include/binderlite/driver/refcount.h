@@ -145,7 +145,9 @@ void DecNode(core::Node<L>& node, Strength strength, bool internal,
   SettleNode(node, garbage);
 }
 
-// Keeps a node in its owner's table while somebody works with it.
+// Keeps a node in its owner's table while somebody works with it. When the last
+// one lets go of a node that nobody else has, its owner looks at it, also when
+// it has nothing to be told (RF-31).
 template <LockingPolicy L>
 class NodeHold {
  public:
@@ -168,7 +170,7 @@ class NodeHold {
     sync::MutexLock lock(node_->mu);
     --node_->holds;
     if (node_->local_weak > 0 || node_->holds > 0 ||
-        node_->first_ref != nullptr || node_->StronglyHeld()) {
+        node_->first_ref != nullptr) {
       return;
     }
     SettleNode(*node_, garbage);
@@ -410,12 +412,12 @@ void AcknowledgeNode(core::Thread<L>& self, const PtrCookie& which,
   core::Proc<L>& proc = *self.proc;
   core::Context<L>& context = *proc.context;
   const std::int32_t pid = proc.options.pid;
-  const core::Pin<core::Node<L>> pin = FindNode(proc, which.ptr);
-  if (!pin || pin->cookie != which.cookie) {
+  const NodeHold<L> hold(FindNode(proc, which.ptr));
+  if (!hold || hold->cookie != which.cookie) {
     context.Complain(UserError::kBadNode, pid, self.tid);
     return;
   }
-  core::Node<L>& node = *pin;
+  core::Node<L>& node = *hold;
   bool was_pending = false;
   {
     sync::MutexLock lock(node.mu);
