@@ -69,6 +69,7 @@ inline int open(const char* path, int flags) {
 }
 
 // BINDER_WRITE_READ and so on, as the calling thread.
+// NOLINTNEXTLINE(google-runtime-int): as the system call has it.
 inline int ioctl(int fd, unsigned long request, void* arg) {
   return uapi_internal::UapiFacade::Get().Ioctl(fd, request, arg);
 }

@@ -82,6 +82,7 @@ class SafeUserMemory : public UserMemory {
 
   // The system call itself, not its wrapper: nothing that a tool or a
   // preloaded library puts around it may look at memory that need not exist.
+  // NOLINTNEXTLINE(google-runtime-int): as the system call has it.
   static ssize_t Transfer(long call, Span inside, Span outside) {
     const iovec local = {inside.data, inside.size};
     const iovec remote = {outside.data, outside.size};

@@ -113,6 +113,7 @@ class Facade {
     return fd;
   }
 
+  // NOLINTNEXTLINE(google-runtime-int): as the system call has it.
   int Ioctl(int fd, unsigned long request, void* argument) {
     const FilePtr file = Find(fd);
     if (file == nullptr) return SysIoctl(fd, request, argument);
@@ -624,6 +625,7 @@ class Facade {
         bool readable = false;
         const Errc error = file->Poll(p.fd, tid, readable);
         if (error != Errc::kOk) p.revents = POLLERR;
+        // NOLINTNEXTLINE(google-runtime-int): as the system call has it.
         if (readable) p.revents = static_cast<short>(p.events & POLLIN);
         p.fd = -1;
       }
@@ -643,8 +645,9 @@ class Facade {
       if (ready < 0) return -1;
       last = ready == 0;
       std::uint64_t count = 0;
-      if (others.back().revents != 0)
+      if (others.back().revents != 0) {
         (void)SysRead(event, &count, sizeof(count));
+      }
     }
   }
 

@@ -22,7 +22,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
+#include <signal.h>  // NOLINT(modernize-deprecated-headers): sigset_t
 #include <unistd.h>
 
 #include <array>
@@ -105,7 +105,7 @@ class ReadyPipe {
 
  private:
   // Readers may all be gone, which is no reason for a signal.
-  bool WriteByte() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+  bool WriteByte() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     sigset_t pipe_signal;
     sigset_t before;
     ::sigemptyset(&pipe_signal);

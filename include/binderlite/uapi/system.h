@@ -11,12 +11,12 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
+#include <signal.h>  // NOLINT(modernize-deprecated-headers): sigset_t
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
+#include <time.h>  // NOLINT(modernize-deprecated-headers): timespec
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,6 +25,8 @@
 #include <cstdint>
 
 namespace binderlite::uapi_internal {
+
+// NOLINTBEGIN(google-runtime-int): the types of the system calls.
 
 inline int SysClose(int fd) {
   return static_cast<int>(::syscall(SYS_close, fd));
@@ -97,6 +99,7 @@ struct FileId {
   ino_t inode = 0;
 
   friend bool operator==(const FileId&, const FileId&) = default;
+  // NOLINTNEXTLINE(modernize-use-nullptr)
   friend auto operator<=>(const FileId&, const FileId&) = default;
 };
 
@@ -111,6 +114,8 @@ struct FileId {
   id = {status.st_dev, status.st_ino};
   return S_ISFIFO(status.st_mode);
 }
+
+// NOLINTEND(google-runtime-int)
 
 }  // namespace binderlite::uapi_internal
 

@@ -30,6 +30,7 @@ class TaskPriorities : public Priorities {
   [[nodiscard]] int Get(std::int32_t /*pid*/, std::int32_t tid) override {
     // The kernel's answer is 1 to 40, so that it is no error.
     const int saved = errno;
+    // NOLINTNEXTLINE(google-runtime-int): as the system call has it.
     const long answer = ::syscall(SYS_getpriority, PRIO_PROCESS, tid);
     errno = saved;
     return answer < 0 ? 0 : 20 - static_cast<int>(answer);
