@@ -148,8 +148,7 @@ class Arena {
     BINDERLITE_ASSERT(buffer.held.empty());
     typename Slots::node_type slot;  // Destroyed after the lock.
     sync::MutexLock lock(mu_);
-    ranges_.Free(buffer.offset, buffer.size, buffer.purpose.sender_pid);
-    if (buffer.is_async) free_async_ += buffer.size;
+    GiveBack(buffer);
     slot = buffers_.extract(buffer.offset);
   }
 
@@ -167,8 +166,7 @@ class Arena {
         continue;
       }
       Buffer<L>& buffer = *it->second.buffer;
-      ranges_.Free(buffer.offset, buffer.size, buffer.purpose.sender_pid);
-      if (buffer.is_async) free_async_ += buffer.size;
+      GiveBack(buffer);
       dropped.push_back(std::move(it->second.buffer));
       it = buffers_.erase(it);
     }
@@ -227,6 +225,13 @@ class Arena {
   };
   using Slots = std::unordered_map<std::size_t, Slot>;
 
+  // The buffer's memory and, of a one-way, its part of the budget. Its sender
+  // is remembered, for the next one there (AL-22).
+  void GiveBack(const Buffer<L>& buffer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    ranges_.Free(buffer.offset, buffer.size, buffer.purpose.sender_pid);
+    if (buffer.is_async) free_async_ += buffer.size;
+  }
+
   // In a retired arena nobody is left to free the buffer: it goes at once.
   void SetState(const Buffer<L>& buffer, State state) {
     typename Slots::node_type slot;  // Destroyed after the lock.
@@ -234,8 +239,7 @@ class Arena {
     const auto it = buffers_.find(buffer.offset);
     it->second.state = state;
     if (!retired_) return;
-    ranges_.Free(buffer.offset, buffer.size, buffer.purpose.sender_pid);
-    if (buffer.is_async) free_async_ += buffer.size;
+    GiveBack(buffer);
     slot = buffers_.extract(it);
   }
 

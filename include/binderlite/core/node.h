@@ -99,9 +99,12 @@ class Node : public Pinned<Node<L>> {
   [[nodiscard]] bool StronglyHeld() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     return internal_strong > 0 || local_strong > 0;
   }
+  // Weak counts, those who work with it, and the handles of others.
+  [[nodiscard]] bool WeaklyHeld() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    return local_weak > 0 || holds > 0 || first_ref != nullptr;
+  }
   [[nodiscard]] bool Held() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
-    return StronglyHeld() || local_weak > 0 || holds > 0 ||
-           first_ref != nullptr;
+    return StronglyHeld() || WeaklyHeld();
   }
 
  private:

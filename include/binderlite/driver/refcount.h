@@ -138,9 +138,7 @@ void DecNode(core::Node<L>& node, Strength strength, bool internal,
       }
       --node.local_weak;
     }
-    if (node.local_weak > 0 || node.holds > 0 || node.first_ref != nullptr) {
-      return;
-    }
+    if (node.WeaklyHeld()) return;
   }
   SettleNode(node, garbage);
 }
@@ -169,11 +167,7 @@ class NodeHold {
     Garbage<L> garbage;
     sync::MutexLock lock(node_->mu);
     --node_->holds;
-    if (node_->local_weak > 0 || node_->holds > 0 ||
-        node_->first_ref != nullptr) {
-      return;
-    }
-    SettleNode(*node_, garbage);
+    if (!node_->WeaklyHeld()) SettleNode(*node_, garbage);
   }
 
   explicit operator bool() const { return static_cast<bool>(node_); }
