@@ -369,7 +369,12 @@ TYPED_TEST(ReleaseTest, AnArenaOutlivesItsProcWhileItIsWrittenTo) {
   const std::string large(10000, 'x');
   Payload payload;
   payload.Binder(0x10, 0x20).Bytes(large.data(), large.size());
-  client.Write(Commands().Transact(0, payload));
+  // Unchecked: the reaper may be at work as soon as this call has left the
+  // lock.
+  const Result sent =
+      RunWriteRead(client.thread(), Commands().Transact(0, payload), 0);
+  EXPECT_EQ(sent.error, Errc::kOk);
+  EXPECT_EQ(sent.write_consumed, sent.write_size);
   while (!manager.proc().released()) std::this_thread::yield();
   // Refused, or accepted and failed: the discipline decides.
   const std::vector<Br> told = client.ReadCodes();

@@ -299,6 +299,8 @@ bool ReleaseProc(const core::Pin<core::Proc<L>>& pin,
     std::erase(context.procs, pin);
     context.retired_commands.Add(commands);
   }
+  // Whoever sees the flag finds nothing of the Proc left, nor counted as alive.
+  nodes.clear();
   proc.released.store(true, std::memory_order_release);
   return true;
 }
