@@ -5,6 +5,9 @@
 // the kernel must have no choice that lock step does not show: while a thread
 // sleeps in a process, no line does two things that this thread could see one
 // or both of ("careful" below).
+//
+// Every conversation is the same wherever it is made: an expression draws one
+// random number at most, since compilers differ in what they evaluate first.
 
 #include "generator.h"
 
@@ -548,9 +551,11 @@ std::string Generator::OneCommand(const World& /*world*/, Proc& proc,
       return Free(proc, careful && !idle_sleepers_.empty());
     case 3: {
       if (proc.dones.empty() || random_.Percent(5)) {
-        return (random_.Percent(50) ? "acqdone:" : "incdone:") +
-               Hex(PtrOf(random_.Below(6))) + ":" +
-               Hex(PtrOf(random_.Below(6)) + 1);
+        const std::uint64_t cookie = PtrOf(random_.Below(6)) + 1;
+        const std::uint64_t ptr = PtrOf(random_.Below(6));
+        const bool acquire = random_.Percent(50);
+        return (acquire ? "acqdone:" : "incdone:") + Hex(ptr) + ":" +
+               Hex(cookie);
       }
       const auto& [acquire, node] = random_.Pick(proc.dones);
       return (acquire ? "acqdone:" : "incdone:") + Hex(node.ptr) + ":" +
@@ -658,7 +663,9 @@ std::string Generator::Payload(Proc& proc, std::uint32_t code, bool careful) {
           const std::uint64_t offset = 8 * random_.Below(size / 8 + 1);
           text += ":" + Text(index) + "@" + Text(offset);
         } else if (random_.Percent(4)) {
-          text += ":" + Text(random_.Below(4)) + "@" + Text(random_.Below(40));
+          const std::uint64_t offset = random_.Below(40);
+          const std::uint64_t index = random_.Below(4);
+          text += ":" + Text(index) + "@" + Text(offset);
         }
         if (random_.Percent(3)) text += ":bad";
         ptrs.emplace_back(objects.size(), length);
@@ -674,10 +681,10 @@ std::string Generator::Payload(Proc& proc, std::uint32_t code, bool careful) {
         }
         const auto& [index, size] = ptrs.back();
         const std::uint64_t fds = random_.Below(3);
+        const std::uint64_t offset = 4 * random_.Below(size / 4 + 1);
+        const std::uint64_t told = random_.Percent(3) ? 0x40000001 : fds;
         std::string text =
-            "fda:" +
-            Text(random_.Percent(3) ? std::uint64_t{0x40000001} : fds) + ":" +
-            Text(index) + "@" + Text(4 * random_.Below(size / 4 + 1));
+            "fda:" + Text(told) + ":" + Text(index) + "@" + Text(offset);
         if (fds > 0 && !proc.fds.empty()) {
           text += ":" + random_.Pick(proc.fds);
           if (fds > 1) text += "," + random_.Pick(proc.fds);
@@ -685,9 +692,12 @@ std::string Generator::Payload(Proc& proc, std::uint32_t code, bool careful) {
         add(text);
         break;
       }
-      default:
-        add("obj:" + Hex(random_.Percent(50) ? 0x12345685 : 0x73622a85) + ":" +
-            Text(4 + random_.Below(20)));
+      default: {
+        const std::uint64_t size = 4 + random_.Below(20);
+        const std::uint64_t type =
+            random_.Percent(50) ? 0x12345685 : 0x73622a85;
+        add("obj:" + Hex(type) + ":" + Text(size));
+      }
     }
     if (random_.Percent(15)) raw(random_.Below(20));
   }
@@ -791,7 +801,8 @@ std::string Generator::Death(Proc& proc) {
   if (random_.Percent(5)) {
     return "cleardeath:" + Text(AnyHandle(proc, false)) + ":0x1";
   }
-  return "reqdeath:" + Text(AnyHandle(proc, false)) + ":" + Hex(NewCookie());
+  const std::uint64_t cookie = NewCookie();
+  return "reqdeath:" + Text(AnyHandle(proc, false)) + ":" + Hex(cookie);
 }
 
 std::string Generator::Freeze(Proc& proc) {
@@ -807,7 +818,8 @@ std::string Generator::Freeze(Proc& proc) {
   if (random_.Percent(4)) {
     return "clearfreeze:" + Text(AnyHandle(proc, false)) + ":0x1";
   }
-  return "reqfreeze:" + Text(AnyHandle(proc, false)) + ":" + Hex(NewCookie());
+  const std::uint64_t cookie = NewCookie();
+  return "reqfreeze:" + Text(AnyHandle(proc, false)) + ":" + Hex(cookie);
 }
 
 std::string Generator::Nonsense(Proc& proc) {
@@ -823,15 +835,18 @@ std::string Generator::Nonsense(Proc& proc) {
     case 4:
       ++code_;
       return "reply:" + Text(code_) + ":0";
-    default:
-      return "free:" + Hex(random_.Next()) +
-             (proc.open ? " inc:" + Text(random_.Below(20)) : "");
+    default: {
+      const std::string more =
+          proc.open ? " inc:" + Text(random_.Below(20)) : "";
+      return "free:" + Hex(random_.Next()) + more;
+    }
   }
 }
 
 std::string Generator::Request(Proc& proc) {
   const bool may_freeze = !options_.only_6_1 && idle_sleepers_.empty();
   const std::string whom(1, procs_[random_.Below(procs_.size())].name);
+  const char* bad = "";
   switch (
       random_.Weighted({35, 4, may_freeze ? 22u : 0u,
                         options_.only_6_1 ? 0u : 4u, 5, 5, 4, 3, 3, 2, 3})) {
@@ -842,20 +857,21 @@ std::string Generator::Request(Proc& proc) {
     case 2:
       return FreezeRequest();
     case 3:
-      return "frozeninfo " + (random_.Percent(5) ? "99999999" : whom) +
-             (random_.Percent(3) ? " bad" : "");
+      bad = random_.Percent(3) ? " bad" : "";
+      return "frozeninfo " + (random_.Percent(5) ? "99999999" : whom) + bad;
     case 4:
-      return "nodedebug " + Hex(0x8 * random_.Below(14)) +
-             (random_.Percent(3) ? " bad" : "");
-    case 5:
-      return "noderef " + Text(AnyHandle(proc, false)) +
-             (random_.Percent(5) ? " 1" : "") +
-             (random_.Percent(3) ? " bad" : "");
+      bad = random_.Percent(3) ? " bad" : "";
+      return "nodedebug " + Hex(0x8 * random_.Below(14)) + bad;
+    case 5: {
+      bad = random_.Percent(3) ? " bad" : "";
+      const char* const more = random_.Percent(5) ? " 1" : "";
+      return "noderef " + Text(AnyHandle(proc, false)) + more + bad;
+    }
     case 6:
       return "poll";
     case 7:
-      return "maxthreads " + Text(random_.Below(4)) +
-             (random_.Percent(10) ? " bad" : "");
+      bad = random_.Percent(10) ? " bad" : "";
+      return "maxthreads " + Text(random_.Below(4)) + bad;
     case 8:
       return random_.Percent(10) ? "spam bad"
                                  : "spam " + Text(random_.Below(2));
