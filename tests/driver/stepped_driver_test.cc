@@ -40,20 +40,20 @@ constexpr bool kSanitized = false;
 ExploreOptions Random(int schedules) {
   ExploreOptions options;
   options.search = Search::kRandom;
-  options.max_schedules = kSanitized ? schedules / 5 : schedules;
+  options.max_schedules = kSanitized ? schedules / 10 : schedules;
   return options;
 }
 ExploreOptions Pct(int schedules) {
   ExploreOptions options;
   options.search = Search::kPct;
-  options.max_schedules = kSanitized ? schedules / 5 : schedules;
+  options.max_schedules = kSanitized ? schedules / 10 : schedules;
   return options;
 }
 // All schedules with at most `preemptions`, one less under a sanitizer.
 ExploreOptions All(int preemptions) {
   ExploreOptions options;
   options.preemption_bound =
-      kSanitized && preemptions > 1 ? preemptions - 1 : preemptions;
+      kSanitized && preemptions > 0 ? preemptions - 1 : preemptions;
   options.max_schedules = 20'000;
   return options;
 }
