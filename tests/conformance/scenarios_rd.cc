@@ -341,6 +341,15 @@ SCENARIO(NoSpawnForNonLoopers, "LP-05") {
   w.Gives("A.2 wr r=256 enter exitlooper", "BR_SPAWN_LOOPER");
 }
 
+SCENARIO(TinyReadBuffer, "RD-22") {
+  StartManager(w);
+  w.Run(R"(
+    M.1 wr r=1
+    M.2 wr r=2
+    M.3 wr r=3
+    M.3 wr r=4)");
+}
+
 SCENARIO(ExitLooper, "LP-10") {
   StartManager(w);
   StartProcess(w, 'C');

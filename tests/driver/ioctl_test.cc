@@ -828,5 +828,35 @@ TEST(SteppedIoctlTest, AManagerThatIsKilledInTheAct) {
   } while (search.Advance());
 }
 
+// Rows: IO-28
+TYPED_TEST(IoctlTest, FailuresAreToldToTheHooks) {
+  Peer<TypeParam>& peer = this->Open();
+  std::int32_t version = 0;
+  EXPECT_EQ(peer.thread().Version(version), Errc::kOk);
+  EXPECT_EQ(this->gates().TakeIoctlErrors(),
+            std::vector<GateHooks::IoctlError>());
+
+  EXPECT_EQ(peer.thread().Ioctl(0xc0046299, 0), Errc::kInvalid);
+  NodeInfoForRef info = {};
+  EXPECT_EQ(peer.thread().GetNodeInfoForRef(info), Errc::kNotPermitted);
+  peer.Do(Commands().Raw(0x12345678));
+  EXPECT_EQ(
+      this->gates().TakeIoctlErrors(),
+      (std::vector<GateHooks::IoctlError>{
+          {0xc0046299, Errc::kInvalid, peer.tid()},
+          {Number(Ioctl::kGetNodeInfoForRef), Errc::kNotPermitted, peer.tid()},
+          {Number(Ioctl::kWriteRead), Errc::kInvalid, peer.tid()}}));
+
+  // But for interrupts, and for calls that a kill kept from being any.
+  peer.proc().SetNonblocking(false);
+  peer.thread().Interrupt();
+  EXPECT_EQ(RunWriteRead(peer.thread(), Commands(), 256).error,
+            Errc::kInterrupted);
+  peer.thread().Kill();
+  EXPECT_EQ(peer.thread().Version(version), Errc::kKilled);
+  EXPECT_EQ(this->gates().TakeIoctlErrors(),
+            std::vector<GateHooks::IoctlError>());
+}
+
 }  // namespace
 }  // namespace binderlite::testing

@@ -5,6 +5,7 @@
 
 #include "binderlite/driver/release.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -495,6 +496,37 @@ TYPED_TEST(ReleaseOrderTest, ManagerThreadsNodesQueue) {
   for (Peer<L>* caller : {&of_late, &of_early, &queued}) {
     EXPECT_EQ(caller->ReadCodes(),
               (BrList{Br::BR_TRANSACTION_COMPLETE, Br::BR_DEAD_REPLY}));
+  }
+}
+
+// Rows: DN-17
+TYPED_TEST(ReleaseOrderTest, TheYoungestHandleIsToldFirst) {
+  Peer<TypeParam>& manager = this->OpenManager();
+  std::vector<Peer<TypeParam>*> watchers;
+  std::vector<std::unique_ptr<Blocked<TypeParam>>> waiting;
+  std::vector<const WatchedParker*> parkers;
+  for (int i = 0; i < 3; ++i) {
+    Peer<TypeParam>& watcher = this->Open();
+    const std::uint32_t handle =
+        this->Give(manager, manager, watcher, 0x1000, 0x1);
+    watcher.Write(Commands().RequestDeath(handle, 7));
+    watchers.push_back(&watcher);
+    parkers.push_back(this->ParkerOf(watcher, watcher));
+    waiting.push_back(this->Block(watcher, watcher));
+  }
+  std::vector<const WatchedParker*> order;
+  WatchedParker::observer() = [&](const WatchedParker& parker) {
+    order.push_back(&parker);
+  };
+  manager.proc().Close();
+  WatchedParker::observer() = nullptr;
+  std::erase_if(order, [&](const WatchedParker* parker) {
+    return std::find(parkers.begin(), parkers.end(), parker) == parkers.end();
+  });
+  EXPECT_EQ(order, (std::vector<const WatchedParker*>{parkers[2], parkers[1],
+                                                      parkers[0]}));
+  for (const auto& blocked : waiting) {
+    EXPECT_TRUE(blocked->Join().Has(Br::BR_DEAD_BINDER));
   }
 }
 

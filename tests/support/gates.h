@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "binderlite/core/hooks.h"
+#include "binderlite/wire/errc.h"
 
 namespace binderlite::testing {
 
@@ -41,6 +42,12 @@ class GateHooks : public Hooks {
                    std::int32_t /*tid*/) override {
     const std::lock_guard lock(mu_);
     errors_.push_back(error);
+  }
+
+  void OnIoctlError(std::uint32_t request, Errc error, std::int32_t /*pid*/,
+                    std::int32_t tid) override {
+    const std::lock_guard lock(mu_);
+    ioctl_errors_.push_back({request, error, tid});
   }
 
   // How often `tid` has been at `point` so far.
@@ -72,12 +79,25 @@ class GateHooks : public Hooks {
     return std::exchange(errors_, {});
   }
 
+  struct IoctlError {
+    std::uint32_t request;
+    Errc error;
+    std::int32_t tid;
+    friend bool operator==(const IoctlError&, const IoctlError&) = default;
+  };
+  // The failures of ioctls since the last call.
+  [[nodiscard]] std::vector<IoctlError> TakeIoctlErrors() {
+    const std::lock_guard lock(mu_);
+    return std::exchange(ioctl_errors_, {});
+  }
+
  private:
   std::mutex mu_;
   std::condition_variable changed_;
   std::map<std::pair<Point, std::int32_t>, int> visits_;
   std::set<std::pair<Point, std::int32_t>> closed_;
   std::vector<UserError> errors_;
+  std::vector<IoctlError> ioctl_errors_;
   std::function<void(Point, std::int32_t, std::int32_t)> observer_;
 };
 

@@ -33,6 +33,7 @@
 #include "binderlite/fwd.h"
 #include "binderlite/sync/mutex_lock.h"
 #include "binderlite/sync/spinning.h"
+#include "binderlite/wire/errc.h"
 
 namespace binderlite {
 
@@ -113,6 +114,16 @@ class Context : public Pinned<Context<L>> {
     if (options.hooks != nullptr) {
       options.hooks->OnUserError(error, pid, tid);
     }
+  }
+  // What an ioctl answers; told to the hooks if it is a failure of its own.
+  Errc Answer(std::uint32_t request, Errc error, std::int32_t pid,
+              std::int32_t tid) const {
+    if (options.hooks != nullptr && error != Errc::kOk &&
+        error != Errc::kInterrupted && error != Errc::kKilled &&
+        error != Errc::kClosed) {
+      options.hooks->OnIoctlError(request, error, pid, tid);
+    }
+    return error;
   }
 
  private:

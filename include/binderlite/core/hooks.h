@@ -16,6 +16,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "binderlite/wire/errc.h"
+
 namespace binderlite {
 
 // Kill points and interrupt points, in the order in which a call meets them.
@@ -86,6 +88,17 @@ class Hooks {
   // Something was ignored or refused; the kernel writes these to its log.
   virtual void OnUserError(UserError error, std::int32_t pid,
                            std::int32_t tid) {
+    (void)error;
+    (void)pid;
+    (void)tid;
+  }
+
+  // An ioctl failed, for another reason than an interrupt (IO-28). `request` is
+  // its number, an Ioctl if it is one that there is. Not for a call that a kill
+  // or a close kept from being one.
+  virtual void OnIoctlError(std::uint32_t request, Errc error, std::int32_t pid,
+                            std::int32_t tid) {
+    (void)request;
     (void)error;
     (void)pid;
     (void)tid;

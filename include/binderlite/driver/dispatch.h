@@ -594,6 +594,10 @@ Delivered Deliver(core::Thread<L>& self, TakenWork<L> taken, Sink& sink) {
                   sizeof(cookie));
   } else if (taken.completion != nullptr) {
     written = Put(self, sink, CompletionCode(proc, taken.completion->type));
+  } else if (taken.error == Br::BR_ERROR) {
+    // Its code announces a number, and readers go by that (DN-21).
+    const auto number = -static_cast<std::int32_t>(Errc::kNoMemory);
+    written = Put(self, sink, taken.error, &number, sizeof(number));
   } else {
     written = Put(self, sink, taken.error);
   }

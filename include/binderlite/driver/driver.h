@@ -91,7 +91,8 @@ class BasicThread {
                  TimePoint deadline = kNoDeadline) {
     Call call(*this, std::move(stop));
     if (const Errc error = call.Begin(); error != Errc::kOk) return error;
-    return driver::WriteThenRead(call, args, deadline);
+    return Answer(binderlite::Ioctl::kWriteRead,
+                  driver::WriteThenRead(call, args, deadline));
   }
 
   // An ioctl as a number and the address of its argument, which is read and
@@ -102,7 +103,8 @@ class BasicThread {
              std::stop_token stop = {}) {
     Call call(*this, std::move(stop));
     if (const Errc error = call.Begin(); error != Errc::kOk) return error;
-    return Dispatch(call, request, argument);
+    return Answer(static_cast<binderlite::Ioctl>(request),
+                  Dispatch(call, request, argument));
   }
 
   // poll: whether a read of this thread would find something, now. From the
@@ -121,7 +123,7 @@ class BasicThread {
 
   // BINDER_VERSION.
   Errc Version(std::int32_t& version) {
-    return Simple([&](core::Thread<L>&) {
+    return Request(binderlite::Ioctl::kVersion, [&](core::Thread<L>&) {
       version = kProtocolVersion;
       return Errc::kOk;
     });
@@ -129,20 +131,27 @@ class BasicThread {
 
   // BINDER_SET_MAX_THREADS: bounds how many loopers BR_SPAWN_LOOPER asks for.
   Errc SetMaxThreads(std::uint32_t max) {
-    return Simple([max](core::Thread<L>& self) {
-      self.proc->counters.SetMax(max);
-      return Errc::kOk;
-    });
+    return Request(binderlite::Ioctl::kSetMaxThreads,
+                   [max](core::Thread<L>& self) {
+                     self.proc->counters.SetMax(max);
+                     return Errc::kOk;
+                   });
   }
 
   // BINDER_SET_CONTEXT_MGR and _EXT. kBusy: there is a manager;
   // kNotPermitted: there was one with another euid. kClosed: the Proc is being
   // torn down.
-  Errc SetContextMgr() { return SetContextMgrExt({}); }
+  Errc SetContextMgr() {
+    return Request(binderlite::Ioctl::kSetContextMgr,
+                   [](core::Thread<L>& self) {
+                     return driver::SetContextManager(self, FlatObject{});
+                   });
+  }
   Errc SetContextMgrExt(const FlatObject& object) {
-    return Simple([&object](core::Thread<L>& self) {
-      return driver::SetContextManager(self, object);
-    });
+    return Request(binderlite::Ioctl::kSetContextMgrExt,
+                   [&object](core::Thread<L>& self) {
+                     return driver::SetContextManager(self, object);
+                   });
   }
 
   // BINDER_THREAD_EXIT: forgets the driver's record of this thread. Who waits
@@ -158,26 +167,29 @@ class BasicThread {
 
   // BINDER_GET_EXTENDED_ERROR.
   Errc GetExtendedError(ExtendedError& error) {
-    return Simple([&error](core::Thread<L>& self) {
-      error = driver::TakeExtendedError(self);
-      return Errc::kOk;
-    });
+    return Request(binderlite::Ioctl::kGetExtendedError,
+                   [&error](core::Thread<L>& self) {
+                     error = driver::TakeExtendedError(self);
+                     return Errc::kOk;
+                   });
   }
 
   // BINDER_GET_NODE_DEBUG_INFO: `info.ptr` is where to go on from.
   Errc GetNodeDebugInfo(NodeDebugInfo& info) {
-    return Simple([&info](core::Thread<L>& self) {
-      info = driver::NodeAfter(*self.proc, info.ptr);
-      return Errc::kOk;
-    });
+    return Request(binderlite::Ioctl::kGetNodeDebugInfo,
+                   [&info](core::Thread<L>& self) {
+                     info = driver::NodeAfter(*self.proc, info.ptr);
+                     return Errc::kOk;
+                   });
   }
 
   // BINDER_GET_NODE_INFO_FOR_REF: the counts of the node behind info.handle;
   // all else must be zero. For the context manager only: kNotPermitted.
   Errc GetNodeInfoForRef(NodeInfoForRef& info) {
-    return Simple([&info](core::Thread<L>& self) {
-      return driver::GetNodeInfoForRef(self, info);
-    });
+    return Request(binderlite::Ioctl::kGetNodeInfoForRef,
+                   [&info](core::Thread<L>& self) {
+                     return driver::GetNodeInfoForRef(self, info);
+                   });
   }
 
   // BINDER_FREEZE: no new calls to the Procs of info.pid, once the ones in
@@ -187,23 +199,26 @@ class BasicThread {
   Errc Freeze(const FreezeInfo& info, std::stop_token stop = {}) {
     Call call(*this, std::move(stop));
     if (const Errc error = call.Begin(); error != Errc::kOk) return error;
-    return driver::Freeze(call, info);
+    return Answer(binderlite::Ioctl::kFreeze, driver::Freeze(call, info));
   }
 
   // BINDER_GET_FROZEN_INFO of info.pid. kInvalid: nobody has it.
   Errc GetFrozenInfo(FrozenStatusInfo& info) {
-    return Simple([&info](core::Thread<L>& self) {
-      return driver::GetFrozenInfo(*self.proc->context, info);
-    });
+    return Request(binderlite::Ioctl::kGetFrozenInfo,
+                   [&info](core::Thread<L>& self) {
+                     return driver::GetFrozenInfo(*self.proc->context, info);
+                   });
   }
 
   // BINDER_ENABLE_ONEWAY_SPAM_DETECTION: whether this Proc reads
   // BR_ONEWAY_SPAM_SUSPECT when its one-ways use up their target's memory.
   Errc EnableOnewaySpamDetection(bool enable) {
-    return Simple([enable](core::Thread<L>& self) {
-      self.proc->detects_spam.store(enable, std::memory_order_relaxed);
-      return Errc::kOk;
-    });
+    return Request(binderlite::Ioctl::kEnableOnewaySpamDetection,
+                   [enable](core::Thread<L>& self) {
+                     self.proc->detects_spam.store(enable,
+                                                   std::memory_order_relaxed);
+                     return Errc::kOk;
+                   });
   }
 
   // --- Operations without byte streams --------------------------------------
@@ -368,6 +383,15 @@ class BasicThread {
     return operation(call.thread());
   }
 
+  // The same for an ioctl.
+  template <class F>
+  Errc Request(binderlite::Ioctl request, F operation) {
+    return Answer(request, Simple(std::move(operation)));
+  }
+  Errc Answer(binderlite::Ioctl request, Errc error) const {
+    return proc_->context->Answer(static_cast<std::uint32_t>(request), error,
+                                  proc_->options.pid, task_->tid);
+  }
   // The same for a command.
   template <class F>
   Errc Counted(Bc command, F operation) {

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <new>
 #include <utility>
 
 #include "binderlite/core/context.h"
@@ -24,20 +25,27 @@
 #include "binderlite/driver/route.h"
 #include "binderlite/sync/locking.h"
 #include "binderlite/sync/mutex_lock.h"
+#include "binderlite/wire/commands.h"
 #include "binderlite/wire/structs.h"
 
 namespace binderlite::driver {
 
 // Handles BC_REQUEST_DEATH_NOTIFICATION. A node that is dead already is
 // reported at once; an unknown handle, or one that has a registration, is
-// ignored (DN-01, DN-02, DN-04).
+// ignored (DN-01, DN-02, DN-04). Without memory for it the thread reads
+// BR_ERROR (DN-21).
 template <LockingPolicy L>
 void RequestDeath(core::Thread<L>& self, std::uint32_t handle,
                   std::uint64_t cookie) {
   Wakeup<L> wakeup;
   core::Proc<L>& proc = *self.proc;
   core::Context<L>& context = *proc.context;
-  auto death = std::make_unique<core::Death<L>>(context.counts, cookie);
+  std::unique_ptr<core::Death<L>> death(
+      new (std::nothrow) core::Death<L>(context.counts, cookie));
+  if (death == nullptr) {  // DN-21
+    QueueReturnError(self, Br::BR_ERROR);
+    return;
+  }
   {
     sync::MutexLock refs(proc.refs_mu);
     if (core::Ref<L>* ref = proc.refs.Find(handle)) {

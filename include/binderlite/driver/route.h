@@ -34,6 +34,7 @@
 #include "binderlite/driver/poll.h"
 #include "binderlite/sync/locking.h"
 #include "binderlite/sync/mutex_lock.h"
+#include "binderlite/wire/commands.h"
 
 namespace binderlite::driver {
 
@@ -187,6 +188,16 @@ void EnqueueThread(core::Thread<L>& thread, core::Work& work, Wakeup<L>& wakeup)
   EnqueueThread(thread, work);
   wakeup.Set(&thread);
   if (ConcernsPoller(thread)) wakeup.Tell(*thread.proc);
+}
+
+// What the thread will read about its own transaction, before it can write
+// anything else.
+template <LockingPolicy L>
+void QueueReturnError(core::Thread<L>& self, Br command) {
+  sync::MutexLock queues(self.proc->queues_mu);
+  if (self.is_dead) return;
+  self.return_error.command = command;
+  EnqueueThread(self, self.return_error);
 }
 
 // Puts `work` on the Proc's list, for whoever looks first.

@@ -696,16 +696,6 @@ Outcome SendReply(core::Thread<L>& self, const SendRequest& request,
   return outcome;
 }
 
-// What the thread will read about its own transaction, before it can write
-// anything else.
-template <LockingPolicy L>
-void QueueReturnError(core::Thread<L>& self, Br command) {
-  sync::MutexLock queues(self.proc->queues_mu);
-  if (self.is_dead) return;
-  self.return_error.command = command;
-  EnqueueThread(self, self.return_error);
-}
-
 // What the log says of a transaction as it begins.
 template <LockingPolicy L>
 [[nodiscard]] core::LogEntry RecordOf(const core::Thread<L>& self,
