@@ -43,6 +43,8 @@ set(BINDERLITE_HEADERS
     include/binderlite/core/quirks.h
     include/binderlite/core/readiness.h
     include/binderlite/core/ref.h
+    include/binderlite/core/shard.h
+    include/binderlite/core/spares.h
     include/binderlite/core/stats.h
     include/binderlite/core/task.h
     include/binderlite/core/thread.h

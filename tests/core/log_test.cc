@@ -40,13 +40,13 @@ TEST(TransactionLogTest, KeepsEverythingOfAnEntry) {
                  .return_error = kMax - 3,
                  .param = -5};
   TransactionLog log;
-  const TransactionLog::Ticket ticket = log.Begin(entry);
+  const TransactionLog::Ticket ticket = log.Begin(1, entry);
   EXPECT_EQ(log.Read(), std::vector{entry});
   entry.kind = TransactionKind::kOneWay;
   log.Finish(ticket, entry);
   entry.complete = true;
   EXPECT_EQ(log.Read(), std::vector{entry});
-  log.Add(entry);
+  log.Add(2, entry);
   EXPECT_EQ(log.Read(), (std::vector{entry, entry}));
 }
 
@@ -55,7 +55,7 @@ TEST(TransactionLogTest, KeepsTheLastInTheOrderOfTheirBegin) {
   TransactionLog log;
   std::vector<TransactionLog::Ticket> tickets;
   for (std::uint32_t id = 0; id < 100; ++id) {
-    tickets.push_back(log.Begin(Entry(id)));
+    tickets.push_back(log.Begin(id + 1, Entry(id)));
   }
   log.Finish(tickets[99], Entry(99));
   log.Finish(tickets[80], Entry(80));
@@ -83,7 +83,7 @@ TEST(TransactionLogTest, CompleteOnesAreInOnePiece) {
         for (std::uint32_t i = 1; i <= kEach; ++i) {
           const std::uint32_t id = w * kEach + i;
           LogEntry entry{.id = id, .node = id, .data_size = id};
-          const auto ticket = log.Begin(entry);
+          const auto ticket = log.Begin(id, entry);
           entry.offsets_size = id;
           log.Finish(ticket, entry);
         }

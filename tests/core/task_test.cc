@@ -26,12 +26,12 @@ TEST(TaskTest, KillStopsItsTokenForEver) {
   std::stop_source proc;
   Task<L> task(7, proc.get_token());
   EXPECT_EQ(task.tid, 7);
-  const std::stop_token before = task.kill_token();
+  const std::stop_token before = task.kill_signals().kill();
   EXPECT_FALSE(before.stop_requested());
   task.Kill();
   task.Kill();
   EXPECT_TRUE(before.stop_requested());
-  EXPECT_TRUE(task.kill_token().stop_requested());
+  EXPECT_TRUE(task.kill_signals().kill().stop_requested());
   EXPECT_FALSE(proc.stop_requested());
 }
 
@@ -40,10 +40,10 @@ TEST(TaskTest, KillOfTheProcKillsAllItsTasks) {
   Task<L> one(1, proc.get_token());
   Task<L> two(2, proc.get_token());
   proc.request_stop();
-  EXPECT_TRUE(one.kill_token().stop_requested());
-  EXPECT_TRUE(two.kill_token().stop_requested());
+  EXPECT_TRUE(one.kill_signals().kill().stop_requested());
+  EXPECT_TRUE(two.kill_signals().kill().stop_requested());
   const Task<L> late(3, proc.get_token());
-  EXPECT_TRUE(late.kill_token().stop_requested());
+  EXPECT_TRUE(late.kill_signals().kill().stop_requested());
 }
 
 TEST(TaskTest, IsForgottenByItsProcWhenItGoes) {
@@ -51,7 +51,7 @@ TEST(TaskTest, IsForgottenByItsProcWhenItGoes) {
   std::stop_token token;
   {
     const Task<L> task(1, proc.get_token());
-    token = task.kill_token();
+    token = task.kill_signals().kill();
   }
   proc.request_stop();  // Does not reach for what is gone.
   EXPECT_FALSE(token.stop_requested());
@@ -62,7 +62,7 @@ TEST(TaskTest, KillWakesTheSleeper) {
   Task<L> task(1, proc.get_token());
   sync::WaitResult result = sync::WaitResult::kDeadline;
   std::jthread sleeper([&] {
-    result = task.parker.Park(sync::StopSignals(task.kill_token()),
+    result = task.parker.Park(sync::StopSignals(task.kill_signals().kill()),
                               sync::kNoDeadline);
   });
   AwaitParked(task.parker);
@@ -79,7 +79,7 @@ TEST(TaskTest, InterruptIsTakenOnce) {
   task.Interrupt();
   EXPECT_TRUE(task.TakeInterrupt());
   EXPECT_FALSE(task.TakeInterrupt());
-  EXPECT_FALSE(task.kill_token().stop_requested());
+  EXPECT_FALSE(task.kill_signals().kill().stop_requested());
 }
 
 TEST(TaskTest, InterruptWakesTheSleeper) {

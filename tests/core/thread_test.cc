@@ -34,8 +34,8 @@ TEST(ThreadTest, FreshOneHasNothingToDoAndMayReturn) {
   EXPECT_TRUE(thread.todo.empty());
   EXPECT_FALSE(thread.process_todo);
   EXPECT_EQ(thread.stack, nullptr);
-  EXPECT_EQ(thread.return_error.command, Br::BR_OK);
-  EXPECT_EQ(thread.reply_error.command, Br::BR_OK);
+  EXPECT_EQ(thread.return_error.command(), Br::BR_OK);
+  EXPECT_EQ(thread.reply_error.command(), Br::BR_OK);
   EXPECT_EQ(thread.extended_error.id, 0u);
   EXPECT_EQ(thread.extended_error.command,
             static_cast<std::uint32_t>(Br::BR_OK));

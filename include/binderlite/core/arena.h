@@ -5,7 +5,8 @@
 // reads them in place and frees them by address.
 //
 // Takes its own mutex (policy section "arena"), which is held for bookkeeping
-// only: payloads are copied and Buffers destroyed outside of it. The memory
+// only: payloads are copied outside of it, and a delivered or dropped Buffer is
+// left without it, by a change of its state. The memory
 // stays mapped as long as the Arena lives, also after Unmap, so a sender that
 // is still copying never faults.
 // Kernel: binder_alloc.
@@ -13,16 +14,17 @@
 #ifndef BINDERLITE_CORE_ARENA_H_
 #define BINDERLITE_CORE_ARENA_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "binderlite/config.h"
 #include "binderlite/core/buffer.h"
+#include "binderlite/core/spares.h"
 #include "binderlite/memory/mapping.h"
 #include "binderlite/memory/range_allocator.h"
 #include "binderlite/sync/mutex_lock.h"
@@ -42,6 +44,11 @@ class Arena {
   Arena() = default;
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
+  // Nobody carries a buffer of it any more.
+  ~Arena() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    std::vector<std::unique_ptr<Buffer<L>>> all;
+    buffers_.ForEach([&all](Buffer<L>& buffer) { all.emplace_back(&buffer); });
+  }
 
   // Maps min(size, kMaxSize) bytes, rounded up to whole pages. kBusy when it
   // has been mapped before, even if unmapped since; kInvalid for size 0;
@@ -109,47 +116,64 @@ class Arena {
       suspect = IsSpam(purpose.sender_pid,
                        last_sender == purpose.sender_pid ? total : 0);
     }
-    auto buffer = std::make_unique<Buffer<L>>(mapping_.data() + *offset,
-                                              user_address_ + *offset, *offset,
-                                              total, layout, is_async, purpose);
-    Buffer<L>* const result = buffer.get();
-    buffers_.emplace(*offset, Slot{std::move(buffer), State::kInFlight});
+    Buffer<L>* const result =
+        spares_
+            .New(mapping_.data() + *offset, user_address_ + *offset, *offset,
+                 total, layout, is_async, purpose)
+            .release();
+    buffers_.Insert(*result);
     return {Errc::kOk, result, suspect};
   }
 
   // The receiver has been told of the buffer and may free it. The buffer is
   // not to be touched after this and the next one.
-  void MarkDelivered(const Buffer<L>& buffer) {
-    SetState(buffer, State::kDelivered);
-  }
+  void MarkDelivered(Buffer<L>& buffer) { Leave(buffer, State::kDelivered); }
 
   // The transaction is gone but not its buffer, which nobody can free any
   // more until the Proc is torn down (DT-05).
-  void MarkOrphaned(const Buffer<L>& buffer) {
-    SetState(buffer, State::kOrphaned);
-  }
+  void MarkOrphaned(Buffer<L>& buffer) { Leave(buffer, State::kOrphaned); }
 
   // Handles BC_FREE_BUFFER: the delivered buffer at exactly `address`, which
   // from now on only the caller may free; nullptr when there is none.
   [[nodiscard]] Buffer<L>* Claim(std::uint64_t address) {
     sync::MutexLock lock(mu_);
-    const std::uint64_t offset = address - user_address_;
-    if (address < user_address_ || offset >= mapping_.size()) return nullptr;
-    const auto it = buffers_.find(static_cast<std::size_t>(offset));
-    if (it == buffers_.end() || it->second.state != State::kDelivered) {
-      return nullptr;
+    Buffer<L>* const buffer = FindDelivered(address);
+    if (buffer != nullptr) SetState(*buffer, State::kInFlight);
+    return buffer;
+  }
+
+  struct Returned {
+    bool found = false;
+    Buffer<L>* buffer = nullptr;  // The caller's to free, as by Claim.
+    // Otherwise it has been freed, and this is left of it: the node that it was
+    // sent to, with its local strong count; empty: it was a reply.
+    Pin<Node<L>> target;
+    bool is_async = false;
+  };
+  // Claims a buffer, and frees it if nothing is to be done with it before.
+  [[nodiscard]] Returned ClaimOrFree(std::uint64_t address) {
+    Returned returned;
+    sync::MutexLock lock(mu_);
+    Buffer<L>* const buffer = FindDelivered(address);
+    if (buffer == nullptr) return returned;
+    returned.found = true;
+    if (buffer->clear_on_free || !buffer->held.empty() ||
+        !buffer->array_files.empty()) {
+      SetState(*buffer, State::kInFlight);
+      returned.buffer = buffer;
+      return returned;
     }
-    it->second.state = State::kInFlight;
-    return it->second.buffer.get();
+    returned.is_async = buffer->is_async;
+    returned.target = std::move(buffer->target_node);
+    Remove(*buffer);
+    return returned;
   }
 
   // Gives the memory back. What the buffer held must have been released.
   void Free(Buffer<L>& buffer) {
-    BINDERLITE_ASSERT(buffer.held.empty());
-    typename Slots::node_type slot;  // Destroyed after the lock.
+    BINDERLITE_ASSERT(buffer.held.empty() && !buffer.target_node);
     sync::MutexLock lock(mu_);
-    GiveBack(buffer);
-    slot = buffers_.extract(buffer.offset);
+    Remove(buffer);
   }
 
   // Tears the Arena down with its Proc: no more allocations, and the buffers
@@ -159,16 +183,18 @@ class Arena {
     std::vector<std::unique_ptr<Buffer<L>>> dropped;
     sync::MutexLock lock(mu_);
     mapped_ = false;
-    retired_ = true;
-    for (auto it = buffers_.begin(); it != buffers_.end();) {
-      if (it->second.state == State::kInFlight) {
-        ++it;
-        continue;
+    std::vector<Buffer<L>*> left;
+    buffers_.ForEach([&left](Buffer<L>& buffer) {
+      State seen = State::kInFlight;
+      // Whoever carries it finds out, unless this finds that it has been left.
+      if (!buffer.state_.compare_exchange_strong(seen, State::kAbandoned)) {
+        left.push_back(&buffer);
       }
-      Buffer<L>& buffer = *it->second.buffer;
-      GiveBack(buffer);
-      dropped.push_back(std::move(it->second.buffer));
-      it = buffers_.erase(it);
+    });
+    for (Buffer<L>* const buffer : left) {
+      GiveBack(*buffer);
+      buffers_.Erase(*buffer);
+      dropped.emplace_back(buffer);
     }
   }
 
@@ -191,13 +217,13 @@ class Arena {
                 .buffers = buffers_.size(),
                 .mapped = mapped_,
                 .address = user_address_};
-    for (const auto& [offset, slot] : buffers_) {
-      if (slot.state == State::kDelivered) ++usage.delivered;
-    }
+    buffers_.ForEach([&usage](const Buffer<L>& buffer) {
+      if (StateOf(buffer) == State::kDelivered) ++usage.delivered;
+    });
     return usage;
   }
 
-  enum class State : std::uint8_t { kInFlight, kDelivered, kOrphaned };
+  using State = BufferState;
 
   // What there is to tell of one buffer.
   struct BufferInfo {
@@ -211,19 +237,89 @@ class Arena {
     std::vector<BufferInfo> all;
     sync::MutexLock lock(mu_);
     all.reserve(buffers_.size());
-    for (const auto& [offset, slot] : buffers_) {
+    buffers_.ForEach([&all](const Buffer<L>& buffer) {
       all.push_back(
-          {slot.buffer->purpose, offset, slot.buffer->layout, slot.state});
-    }
+          {buffer.purpose, buffer.offset, buffer.layout, StateOf(buffer)});
+    });
     return all;
   }
 
  private:
-  struct Slot {
-    std::unique_ptr<Buffer<L>> buffer;
-    State state = State::kInFlight;
+  // All buffers, by offset.
+  class Table {
+   public:
+    void Insert(Buffer<L>& buffer) {
+      if (size_ == heads_.size()) Grow();
+      Push(buffer);
+      ++size_;
+    }
+    void Erase(Buffer<L>& buffer) {
+      Buffer<L>** link = &Head(buffer.offset);
+      while (*link != &buffer) link = &(*link)->next_;
+      *link = buffer.next_;
+      --size_;
+    }
+    [[nodiscard]] Buffer<L>* Find(std::size_t offset) {
+      if (size_ == 0) return nullptr;
+      Buffer<L>* buffer = Head(offset);
+      while (buffer != nullptr && buffer->offset != offset) {
+        buffer = buffer->next_;
+      }
+      return buffer;
+    }
+    template <class F>
+    void ForEach(F fn) const {
+      for (Buffer<L>* buffer : heads_) {
+        for (; buffer != nullptr; buffer = buffer->next_) fn(*buffer);
+      }
+    }
+    [[nodiscard]] std::size_t size() const { return size_; }
+
+   private:
+    [[nodiscard]] Buffer<L>*& Head(std::size_t offset) {
+      // Spreads what lies close together, or a power of two apart.
+      constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15;
+      const std::uint64_t hash = (offset / 8) * kGolden;
+      return heads_[static_cast<std::size_t>(hash >> 32) & (heads_.size() - 1)];
+    }
+    void Push(Buffer<L>& buffer) {
+      buffer.next_ = std::exchange(Head(buffer.offset), &buffer);
+    }
+    void Grow() {
+      std::vector<Buffer<L>*> old(heads_.empty() ? 16 : 2 * heads_.size());
+      old.swap(heads_);
+      for (Buffer<L>* buffer : old) {
+        while (buffer != nullptr) Push(*std::exchange(buffer, buffer->next_));
+      }
+    }
+
+    std::vector<Buffer<L>*> heads_;  // A power of two of them, or none.
+    std::size_t size_ = 0;
   };
-  using Slots = std::unordered_map<std::size_t, Slot>;
+
+  static State StateOf(const Buffer<L>& buffer) {
+    const State state = buffer.state_.load(std::memory_order_acquire);
+    return state == State::kAbandoned ? State::kInFlight : state;
+  }
+  static void SetState(Buffer<L>& buffer, State state) {
+    buffer.state_.store(state, std::memory_order_release);
+  }
+
+  [[nodiscard]] Buffer<L>* FindDelivered(std::uint64_t address)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    const std::uint64_t offset = address - user_address_;
+    if (address < user_address_ || offset >= mapping_.size()) return nullptr;
+    Buffer<L>* const buffer = buffers_.Find(static_cast<std::size_t>(offset));
+    return buffer != nullptr && StateOf(*buffer) == State::kDelivered ? buffer
+                                                                      : nullptr;
+  }
+
+  // The end of the buffer, which holds nothing any more.
+  void Remove(Buffer<L>& buffer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    GiveBack(buffer);
+    buffers_.Erase(buffer);
+    spares_.Delete(std::unique_ptr<Buffer<L>>(&buffer));
+  }
 
   // The buffer's memory and, of a one-way, its part of the budget. Its sender
   // is remembered, for the next one there (AL-22).
@@ -232,15 +328,16 @@ class Arena {
     if (buffer.is_async) free_async_ += buffer.size;
   }
 
-  // In a retired arena nobody is left to free the buffer: it goes at once.
-  void SetState(const Buffer<L>& buffer, State state) {
-    typename Slots::node_type slot;  // Destroyed after the lock.
+  // Its carrier leaves it. In a retired arena nobody is left to free the
+  // buffer: it goes at once. Otherwise no lock is needed: see Retire.
+  void Leave(Buffer<L>& buffer, State state) {
+    State seen = State::kInFlight;
+    if (buffer.state_.compare_exchange_strong(seen, state)) return;
+    BINDERLITE_ASSERT(seen == State::kAbandoned);
+    const std::unique_ptr<Buffer<L>> gone(&buffer);  // After the lock.
     sync::MutexLock lock(mu_);
-    const auto it = buffers_.find(buffer.offset);
-    it->second.state = state;
-    if (!retired_) return;
     GiveBack(buffer);
-    slot = buffers_.extract(it);
+    buffers_.Erase(buffer);
   }
 
   // Whether the one-way that has just been paid for is the first one, since
@@ -257,14 +354,11 @@ class Arena {
     if (spam_reported_) return false;
     std::size_t buffers = new_bytes > 0 ? 1 : 0;
     std::size_t bytes = new_bytes;
-    for (const auto& [offset, slot] : buffers_) {
-      if (!slot.buffer->is_async ||
-          slot.buffer->purpose.sender_pid != sender_pid) {
-        continue;
-      }
+    buffers_.ForEach([&](const Buffer<L>& buffer) {
+      if (!buffer.is_async || buffer.purpose.sender_pid != sender_pid) return;
       ++buffers;
-      bytes += slot.buffer->size;
-    }
+      bytes += buffer.size;
+    });
     spam_reported_ = buffers > kManyBuffers || bytes > size / 4;
     return spam_reported_;
   }
@@ -288,9 +382,9 @@ class Arena {
   memory::RangeAllocator ranges_ ABSL_GUARDED_BY(mu_);
   std::size_t free_async_ ABSL_GUARDED_BY(mu_) = 0;
   bool mapped_ ABSL_GUARDED_BY(mu_) = false;
-  bool retired_ ABSL_GUARDED_BY(mu_) = false;
   bool spam_reported_ ABSL_GUARDED_BY(mu_) = false;
-  Slots buffers_ ABSL_GUARDED_BY(mu_);
+  Table buffers_ ABSL_GUARDED_BY(mu_);
+  Spares<Buffer<L>, 64> spares_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace binderlite::core

@@ -6,6 +6,7 @@
 //   allocated --sender fills it--> in flight --read by its Proc--> delivered
 //       delivered --BC_FREE_BUFFER--> freed
 //       in flight, transaction dropped --> orphaned, freed with the Proc
+//       in flight, Proc torn down --> abandoned, freed by its carrier
 //
 // The references are kept beside the payload, not read back from it, so a
 // receiver that scribbles over its arena harms nobody's counts.
@@ -17,6 +18,7 @@
 #ifndef BINDERLITE_CORE_BUFFER_H_
 #define BINDERLITE_CORE_BUFFER_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -33,6 +35,16 @@ struct HeldObject {
   std::uint32_t handle = 0;  // Otherwise: a count on the receiver's handle.
   bool strong = false;
 };
+
+enum class BufferState : std::uint8_t {
+  kInFlight,   // Its carrier's.
+  kDelivered,  // Its Proc may free it.
+  kOrphaned,   // Nobody's, until the arena goes.
+  kAbandoned,  // In flight, and the arena has gone already.
+};
+
+template <class L>
+class Arena;
 
 template <class L>
 class Buffer {
@@ -90,7 +102,11 @@ class Buffer {
   bool clear_on_free = false;  // TF_CLEAR_BUF
 
  private:
+  friend class Arena<L>;
+
   const std::uint64_t user_address_;
+  std::atomic<BufferState> state_{BufferState::kInFlight};
+  Buffer* next_ = nullptr;  // In the arena's table.
 };
 
 }  // namespace binderlite::core

@@ -29,6 +29,7 @@
 #include "binderlite/core/priority.h"
 #include "binderlite/core/proc.h"
 #include "binderlite/core/quirks.h"
+#include "binderlite/core/shard.h"
 #include "binderlite/core/stats.h"
 #include "binderlite/fwd.h"
 #include "binderlite/sync/mutex_lock.h"
@@ -101,8 +102,13 @@ class Context : public Pinned<Context<L>> {
   // What Procs that are gone have counted.
   CommandTotals retired_commands ABSL_GUARDED_BY(mu);
 
-  [[nodiscard]] std::uint32_t NextId() {
+  // A new number for an object, larger than all before.
+  [[nodiscard]] std::uint64_t NextOrder() {
     return last_id_.fetch_add(1, std::memory_order_relaxed) + 1;
+  }
+  // The same, as it is shown to others: it wraps around.
+  [[nodiscard]] std::uint32_t NextId() {
+    return static_cast<std::uint32_t>(NextOrder());
   }
 
   // The driver is at `point` as `tid` of `pid`.
@@ -127,7 +133,8 @@ class Context : public Pinned<Context<L>> {
   }
 
  private:
-  std::atomic<std::uint32_t> last_id_{0};
+  // Apart from everything else: each transaction writes it.
+  alignas(kFalseSharing) std::atomic<std::uint64_t> last_id_{0};
 };
 
 }  // namespace core

@@ -4,8 +4,9 @@
 // destroyed. After everything is closed both numbers are equal, or something
 // leaked.
 //
-// Lock-free; a LiveCounts must outlive the objects that it counts.
-// Kernel: the "active / total" lines of the stats file.
+// Lock-free, and kept apart by processor, since transactions come and go all
+// the time. A LiveCounts must outlive the objects that it counts. Kernel: the
+// "active / total" lines of the stats file.
 
 #ifndef BINDERLITE_CORE_COUNTS_H_
 #define BINDERLITE_CORE_COUNTS_H_
@@ -15,6 +16,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+
+#include "binderlite/core/shard.h"
 
 namespace binderlite::core {
 
@@ -45,27 +48,44 @@ inline constexpr std::size_t kObjectKinds = 8;
 
 class LiveCounts {
  public:
-  void Add(ObjectKind kind) { at(kind).created.fetch_add(1, kRelaxed); }
-  void Remove(ObjectKind kind) { at(kind).deleted.fetch_add(1, kRelaxed); }
+  void Add(ObjectKind kind) { Bump(mine(kind).created); }
+  void Remove(ObjectKind kind) { Bump(mine(kind).deleted); }
 
   [[nodiscard]] std::uint64_t created(ObjectKind kind) const {
-    return counts_[static_cast<std::size_t>(kind)].created.load(kRelaxed);
+    return Sum(kind, &Count::created);
   }
   [[nodiscard]] std::uint64_t deleted(ObjectKind kind) const {
-    return counts_[static_cast<std::size_t>(kind)].deleted.load(kRelaxed);
+    return Sum(kind, &Count::deleted);
   }
+  // Of a moment at which none is made or destroyed.
   [[nodiscard]] std::uint64_t live(ObjectKind kind) const {
     return created(kind) - deleted(kind);
   }
 
  private:
-  static constexpr auto kRelaxed = std::memory_order_relaxed;
   struct Count {
     std::atomic<std::uint64_t> created{0};
     std::atomic<std::uint64_t> deleted{0};
   };
-  Count& at(ObjectKind kind) { return counts_[static_cast<std::size_t>(kind)]; }
-  std::array<Count, kObjectKinds> counts_;
+  using Counts = std::array<Count, kObjectKinds>;
+
+  static void Bump(std::atomic<std::uint64_t>& count) {
+    count.fetch_add(1, std::memory_order_relaxed);
+  }
+  Count& mine(ObjectKind kind) {
+    return shards_.mine()[static_cast<std::size_t>(kind)];
+  }
+  std::uint64_t Sum(ObjectKind kind,
+                    std::atomic<std::uint64_t> Count::*which) const {
+    std::uint64_t sum = 0;
+    shards_.ForEach([&](const Counts& counts) {
+      sum += (counts[static_cast<std::size_t>(kind)].*which)
+                 .load(std::memory_order_relaxed);
+    });
+    return sum;
+  }
+
+  Shards<Counts> shards_;
 };
 
 // A member of each counted object.

@@ -4,10 +4,12 @@
 // entry is written when a transaction begins and again when it has been queued
 // or has failed; in between it is incomplete.
 //
-// No lock, and nobody ever waits: of two writers that meet in one slot, 32
-// transactions apart, the later one in time gives way, and a reader that cannot
-// get at an entry in one piece reports it as incomplete. All of it is atomic;
-// a slot's sequence number is odd while it is written.
+// No lock, and nobody ever waits. Each processor has 32 slots of its own, so
+// that writers rarely share a cache line; the last 32 of all are among them. Of
+// two writers that meet in one slot, 32 transactions apart, the later one in
+// time gives way, and a reader that cannot get at an entry in one piece reports
+// it as incomplete. All of it is atomic; a slot's sequence number is odd while
+// it is written.
 // Kernel: binder_transaction_log.
 
 #ifndef BINDERLITE_CORE_LOG_H_
@@ -21,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "binderlite/core/shard.h"
 #include "binderlite/core/transaction.h"
 
 namespace binderlite::core {
@@ -50,40 +53,42 @@ class TransactionLog {
   static constexpr std::size_t kEntries = 32;
 
   // The entry of one transaction, from its begin to its end.
-  using Ticket = std::uint64_t;
-  Ticket Begin(const LogEntry& entry) {
-    const Ticket ticket = Next();
-    Write(ticket, entry);
-    return ticket;
-  }
-  void Finish(Ticket ticket, LogEntry entry) {
-    entry.complete = true;
-    Write(ticket, entry);
-  }
+  class Ticket;
+
+  // `order`: its place among all, above 0. The entries are read in this order.
+  [[nodiscard]] Ticket Begin(std::uint64_t order, const LogEntry& entry);
+  void Finish(const Ticket& ticket, LogEntry entry);
   // An entry that is complete from the start.
-  void Add(const LogEntry& entry) { Finish(Next(), entry); }
+  void Add(std::uint64_t order, const LogEntry& entry);
 
   // The oldest first.
   [[nodiscard]] std::vector<LogEntry> Read() const {
-    std::vector<std::pair<Ticket, LogEntry>> found;
-    for (const Slot& slot : slots_) {
-      Words words = {};
-      const bool whole = slot.Read(words);
-      if (words[kTicket] == 0) continue;
-      found.emplace_back(words[kTicket], Unpack(words));
-      found.back().second.complete &= whole;
-    }
-    std::sort(found.begin(), found.end(),
-              [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::vector<std::pair<std::uint64_t, LogEntry>> found;
+    rings_.ForEach([&found](const Ring& ring) {
+      for (const Slot& slot : ring.slots) {
+        Words words = {};
+        const bool whole = slot.Read(words);
+        if (words[kOrder] == 0) continue;
+        found.emplace_back(words[kOrder], Unpack(words));
+        found.back().second.complete &= whole;
+      }
+    });
+    std::stable_sort(
+        found.begin(), found.end(),
+        [](const auto& a, const auto& b) { return a.first < b.first; });
+    const std::size_t old =
+        found.size() > kEntries ? found.size() - kEntries : 0;
     std::vector<LogEntry> entries;
-    entries.reserve(found.size());
-    for (const auto& [ticket, entry] : found) entries.push_back(entry);
+    entries.reserve(found.size() - old);
+    for (std::size_t i = old; i < found.size(); ++i) {
+      entries.push_back(found[i].second);
+    }
     return entries;
   }
 
  private:
   static constexpr std::size_t kWords = 8;
-  static constexpr std::size_t kTicket = 0;
+  static constexpr std::size_t kOrder = 0;
   using Words = std::array<std::uint64_t, kWords>;
 
   struct Slot {
@@ -108,12 +113,18 @@ class TransactionLog {
     std::array<std::atomic<std::uint64_t>, kWords> words = {};
   };
 
-  [[nodiscard]] Ticket Next() {
-    return next_.fetch_add(1, std::memory_order_relaxed) + 1;
+  struct Ring {
+    std::atomic<std::size_t> next{0};
+    std::array<Slot, kEntries> slots;
+  };
+
+  [[nodiscard]] Slot& Next() {
+    Ring& ring = rings_.mine();
+    return ring
+        .slots[ring.next.fetch_add(1, std::memory_order_relaxed) % kEntries];
   }
 
-  void Write(Ticket ticket, const LogEntry& entry) {
-    Slot& slot = slots_[ticket % kEntries];
+  static void Write(Slot& slot, std::uint64_t order, const LogEntry& entry) {
     std::uint32_t sequence = slot.sequence.load(std::memory_order_relaxed);
     if (sequence % 2 != 0 ||
         !slot.sequence.compare_exchange_strong(sequence, sequence + 1,
@@ -122,8 +133,8 @@ class TransactionLog {
       return;
     }
     // A newer one may have the slot by now.
-    if (slot.words[kTicket].load(std::memory_order_relaxed) <= ticket) {
-      const Words words = Pack(ticket, entry);
+    if (slot.words[kOrder].load(std::memory_order_relaxed) <= order) {
+      const Words words = Pack(order, entry);
       for (std::size_t w = 0; w < kWords; ++w) {
         // Release, so that who reads it sees the odd number, too.
         slot.words[w].store(words[w], std::memory_order_release);
@@ -148,10 +159,10 @@ class TransactionLog {
 
   static constexpr std::uint32_t kComplete = 0x100;
 
-  static Words Pack(Ticket ticket, const LogEntry& e) {
+  static Words Pack(std::uint64_t order, const LogEntry& e) {
     const std::uint32_t kind = static_cast<std::uint32_t>(e.kind) |
                                (e.complete ? kComplete : std::uint32_t{0});
-    return {ticket,
+    return {order,
             Join(e.id, kind),
             Join(e.from_pid, e.from_tid),
             Join(e.to_pid, e.to_tid),
@@ -176,9 +187,32 @@ class TransactionLog {
             .complete = (Low(w[1]) & kComplete) != 0};
   }
 
-  std::atomic<Ticket> next_{0};
-  std::array<Slot, kEntries> slots_;
+  Shards<Ring> rings_;
 };
+
+class TransactionLog::Ticket {
+ private:
+  friend class TransactionLog;
+  Ticket(Slot& slot, std::uint64_t order) : slot_(&slot), order_(order) {}
+  Slot* slot_;
+  std::uint64_t order_;
+};
+
+inline TransactionLog::Ticket TransactionLog::Begin(std::uint64_t order,
+                                                    const LogEntry& entry) {
+  Slot& slot = Next();
+  Write(slot, order, entry);
+  return {slot, order};
+}
+
+inline void TransactionLog::Finish(const Ticket& ticket, LogEntry entry) {
+  entry.complete = true;
+  Write(*ticket.slot_, ticket.order_, entry);
+}
+
+inline void TransactionLog::Add(std::uint64_t order, const LogEntry& entry) {
+  Finish({Next(), order}, entry);
+}
 
 }  // namespace binderlite::core
 

@@ -37,7 +37,9 @@
 #include "binderlite/core/policy.h"
 #include "binderlite/core/readiness.h"
 #include "binderlite/core/ref.h"
+#include "binderlite/core/spares.h"
 #include "binderlite/core/stats.h"
+#include "binderlite/core/transaction.h"
 #include "binderlite/core/work.h"
 #include "binderlite/fwd.h"
 #include "binderlite/memory/user_memory.h"
@@ -140,6 +142,8 @@ class Proc : public Pinned<Proc<L>> {
   bool async_received ABSL_GUARDED_BY(queues_mu) = false;
   // What threads that are gone have counted.
   CommandTotals retired_commands ABSL_GUARDED_BY(queues_mu);
+  // Memory of transactions that its threads have read, for those who send them.
+  Spares<Transaction<L>, 16> spare_transactions ABSL_GUARDED_BY(queues_mu);
 
   // Threads that wait for process work, the latest first. Under FineGrained
   // only touched with queues_mu held as well.

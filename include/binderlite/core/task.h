@@ -15,6 +15,7 @@
 
 #include "binderlite/core/pin.h"
 #include "binderlite/fwd.h"
+#include "binderlite/sync/stop.h"
 
 namespace binderlite::core {
 
@@ -29,7 +30,9 @@ class Task : public Pinned<Task<L>> {
 
   // Ends every wait and lock acquisition of this Task, now and from now on.
   void Kill() { kill_.request_stop(); }
-  [[nodiscard]] std::stop_token kill_token() const { return kill_.get_token(); }
+  [[nodiscard]] const sync::StopSignals& kill_signals() const {
+    return kill_signals_;
+  }
 
   // The next blocking wait that has to sleep ends with EINTR, once; if one is
   // sleeping now, it is that one.
@@ -72,6 +75,7 @@ class Task : public Pinned<Task<L>> {
   std::atomic<bool> busy_{false};
   std::atomic<bool> ended_{false};
   std::stop_source kill_;
+  const sync::StopSignals kill_signals_{kill_.get_token()};
   // Last, so that it is gone before what it calls.
   std::stop_callback<Forward> on_proc_kill_;
 };

@@ -18,8 +18,10 @@
 #include "absl/base/thread_annotations.h"
 #include "binderlite/core/counts.h"
 #include "binderlite/core/pin.h"
+#include "binderlite/core/spares.h"
 #include "binderlite/core/stats.h"
 #include "binderlite/core/task.h"
+#include "binderlite/core/transaction.h"
 #include "binderlite/core/work.h"
 #include "binderlite/fwd.h"
 #include "binderlite/wire/commands.h"
@@ -38,7 +40,20 @@ inline constexpr std::uint32_t kLooperPoll = 0x20;
 // A command that waits to be read; BR_OK when there is none.
 struct ReturnError : Work {
   ReturnError() : Work(WorkType::kReturnError) {}
-  Br command = Br::BR_OK;
+
+  [[nodiscard]] Br command() const {
+    return command_.load(std::memory_order_relaxed);
+  }
+  void Set(Br command) { command_.store(command, std::memory_order_relaxed); }
+  // What it was.
+  [[nodiscard]] Br Take() {
+    const Br taken = command();
+    Set(Br::BR_OK);
+    return taken;
+  }
+
+ private:
+  std::atomic<Br> command_{Br::BR_OK};
 };
 
 template <class L>
@@ -93,6 +108,15 @@ class Thread : public Pinned<Thread<L>> {
   // looked yet: a debt, see driver/wait.h.
   bool owes_look ABSL_GUARDED_BY(proc->waiters_mu) = false;
 
+  // Memory for what its calls make; touched by its calls alone.
+  Spares<Transaction<L>, 8> spare_transactions;
+  Spares<Completion, 8> spare_completions;
+
+  // Whether it has a failure to read. For its own calls: nothing but they and
+  // the end of the record changes that.
+  [[nodiscard]] bool has_return_error() const ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return return_error.command() != Br::BR_OK;
+  }
   [[nodiscard]] bool is_looper() const {
     return (looper.load(std::memory_order_relaxed) &
             (kLooperRegistered | kLooperEntered)) != 0;

@@ -20,14 +20,15 @@
 // call whose receiver died with a call of its own outstanding ("cut") is
 // resolved by the end of that one.
 //
-// `mu` (policy section "transaction") guards who is at the two ends, so that
-// either end can be looked at while the other one dies. The parent links are
+// `mu` (policy section "transaction") guards who sent it, so that this can be
+// looked at while the sender dies. The parent links are
 // guarded by the queues mutex of the Proc whose thread has it on its stack.
 // Kernel: binder_transaction.
 
 #ifndef BINDERLITE_CORE_TRANSACTION_H_
 #define BINDERLITE_CORE_TRANSACTION_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -98,7 +99,18 @@ class Transaction : public Work {
   // once that thread is gone.
   Pin<Thread<L>> from ABSL_GUARDED_BY(mu);
   // The thread that serves it; null before it is read and once it is gone.
-  Thread<L>* to_thread ABSL_GUARDED_BY(mu) = nullptr;
+  // Changes with the queues mutex of that thread's Proc held; and is cleared
+  // with `mu` held as well, under which it can be looked at.
+  std::atomic<Thread<L>*> to_thread{nullptr};
+
+  // Who sends it. Before it is queued, when nobody else knows of it.
+  void SetSender(Thread<L>& thread) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    from = Pin<Thread<L>>(&thread);
+  }
+  [[nodiscard]] bool has_sender() const {
+    sync::MutexLock lock(mu);
+    return static_cast<bool>(from);
+  }
 
   [[nodiscard]] bool needs_reply() const {
     return kind == TransactionKind::kCall;
@@ -113,13 +125,11 @@ class Transaction : public Work {
     return from && from->proc == &proc ? from : Pin<Thread<L>>();
   }
   [[nodiscard]] bool IsServedBy(const Thread<L>& thread) const {
-    sync::MutexLock lock(mu);
-    return to_thread == &thread;
+    return to_thread.load(std::memory_order_acquire) == &thread;
   }
   // Nobody serves it (any more).
   [[nodiscard]] bool IsCut() const {
-    sync::MutexLock lock(mu);
-    return to_thread == nullptr;
+    return to_thread.load(std::memory_order_acquire) == nullptr;
   }
   [[nodiscard]] bool IsFrom(const Thread<L>& thread) const {
     sync::MutexLock lock(mu);

@@ -69,7 +69,9 @@ TransactionSnapshot TakeTransaction(const core::Transaction<L>& t) {
                         .flags = t.flags,
                         .priority = t.priority};
   sync::MutexLock lock(t.mu);
-  if (t.to_thread != nullptr) s.to_tid = t.to_thread->tid;
+  if (const core::Thread<L>* to = t.to_thread.load(std::memory_order_acquire)) {
+    s.to_tid = to->tid;
+  }
   return s;
 }
 
@@ -85,7 +87,7 @@ std::vector<WorkSnapshot> TakeList(const core::WorkList& list, Seen<L>& seen) {
       seen.queued.insert(t.id);
       s.transaction = TakeTransaction<L>(t);
     } else if (work.type == core::WorkType::kReturnError) {
-      s.error = static_cast<const core::ReturnError&>(work).command;
+      s.error = static_cast<const core::ReturnError&>(work).command();
     } else if (work.type == core::WorkType::kNode) {
       const core::Node<L>& node =
           static_cast<const typename core::Node<L>::NodeWork&>(work).node;

@@ -8,6 +8,7 @@
 #ifndef BINDERLITE_DRIVER_CALL_H_
 #define BINDERLITE_DRIVER_CALL_H_
 
+#include <optional>
 #include <stop_token>
 #include <utility>
 
@@ -54,7 +55,12 @@ class Call {
       : proc_(proc),
         task_(task),
         record_(record),
-        stops_(task.kill_token(), std::move(stop)),
+        both_(stop.stop_possible()
+                  ? std::optional<sync::StopSignals>(std::in_place,
+                                                     task.kill_signals().kill(),
+                                                     std::move(stop))
+                  : std::nullopt),
+        stops_(both_.has_value() ? *both_ : task.kill_signals()),
         use_(proc, stops_),
         entry_(*proc.context) {}
   Call(const Call&) = delete;
@@ -126,7 +132,9 @@ class Call {
   core::Proc<L>& proc_;
   core::Task<L>& task_;
   core::Pin<core::Thread<L>>& record_;
-  sync::StopSignals stops_;
+  // Copying stop tokens is not free: only where this call has one of its own.
+  const std::optional<sync::StopSignals> both_;
+  const sync::StopSignals& stops_;
   Use<L> use_;
   DriverEntry<L> entry_;
   bool begun_ = false;     // Has the Task's turn.

@@ -209,10 +209,7 @@ Errc Execute(core::Thread<L>& self, std::uint64_t buffer, std::uint64_t size,
              std::uint64_t& consumed) {
   CommandReader reader(self.proc->memory, buffer, size, consumed);
   while (!reader.done()) {
-    {
-      sync::MutexLock queues(self.proc->queues_mu);
-      if (self.return_error.command != Br::BR_OK) return Errc::kOk;
-    }
+    if (self.has_return_error()) return Errc::kOk;
     std::uint32_t code = 0;
     Errc error = reader.Next(code);
     if (error == Errc::kOk) error = ExecuteOne(self, code, reader);
@@ -429,7 +426,7 @@ Delivered DeliverTransaction(core::Thread<L>& self,
   data.code = transaction->code;
   data.flags = transaction->flags;
   data.sender_euid = transaction->sender_euid;
-  if (transaction->needs_reply() && transaction->sender()) {
+  if (transaction->needs_reply() && transaction->has_sender()) {
     data.sender_pid = transaction->sender_pid;
   }
   data.data_size = buffer.layout.data_size;
@@ -455,7 +452,7 @@ Delivered DeliverTransaction(core::Thread<L>& self,
   proc.arena.MarkDelivered(buffer);
   transaction->buffer = nullptr;
   if (!transaction->needs_reply()) {
-    FreeTransaction<L>(std::move(transaction));
+    FreeTransaction(self, std::move(transaction));
     return Delivered::kEnds;
   }
   {
@@ -463,9 +460,8 @@ Delivered DeliverTransaction(core::Thread<L>& self,
     if (!self.is_dead.load(std::memory_order_relaxed)) {
       core::Transaction<L>* const serving = transaction.release();
       serving->to_parent = self.stack;
+      serving->to_thread.store(&self, std::memory_order_release);
       self.stack = serving;
-      sync::MutexLock ends(serving->mu);
-      serving->to_thread = &self;
     }
   }
   if (transaction != nullptr) {
@@ -522,8 +518,7 @@ void TakeWork(core::Thread<L>& self, core::Work& work, TakenWork<L>& taken)
       taken.completion.reset(static_cast<core::Completion*>(&work));
       break;
     case core::WorkType::kReturnError:
-      taken.error = std::exchange(static_cast<core::ReturnError&>(work).command,
-                                  Br::BR_OK);
+      taken.error = static_cast<core::ReturnError&>(work).Take();
       break;
     case core::WorkType::kNode:
       taken.node = core::Pin<core::Node<L>>(
@@ -594,6 +589,7 @@ Delivered Deliver(core::Thread<L>& self, TakenWork<L> taken, Sink& sink) {
                   sizeof(cookie));
   } else if (taken.completion != nullptr) {
     written = Put(self, sink, CompletionCode(proc, taken.completion->type));
+    self.spare_completions.Delete(std::move(taken.completion));
   } else if (taken.error == Br::BR_ERROR) {
     // Its code announces a number, and readers go by that (DN-21).
     const auto number = -static_cast<std::int32_t>(Errc::kNoMemory);
@@ -604,77 +600,95 @@ Delivered Deliver(core::Thread<L>& self, TakenWork<L> taken, Sink& sink) {
   return written ? Delivered::kGoOn : Delivered::kFault;
 }
 
-// Writes work to the sink until there is no more, no more room, or an item
-// ends the read. `drained`: there was no more.
+// What a look at the queues has found.
+struct Look {
+  bool taken = false;    // An item.
+  bool drained = false;  // There was none.
+  bool left = false;     // There is more on the Proc's list.
+};
+
+// Takes the next item, if there is one and room for it.
 template <LockingPolicy L, class Sink>
-Errc DeliverAll(core::Thread<L>& self, bool for_proc_work, Sink& sink,
-                bool& drained) {
-  for (;;) {
-    TakenWork<L> taken;
-    {
-      sync::MutexLock queues(self.proc->queues_mu);
-      core::WorkList* list = nullptr;
-      if (!self.todo.empty()) {
-        list = &self.todo;
-      } else if (for_proc_work && !self.proc->todo.empty()) {
-        list = &self.proc->todo;
-      }
-      drained = list == nullptr;
-      if (self.todo.empty()) self.process_todo = false;
-      if (drained || !sink.HasRoom()) return Errc::kOk;
-      core::Work& work = *list->PopFront();
-      if (self.todo.empty()) self.process_todo = false;
-      TakeWork(self, work, taken);
-    }
-    switch (Deliver(self, std::move(taken), sink)) {
-      case Delivered::kGoOn:
-        break;
-      case Delivered::kEnds:
-        return Errc::kOk;
-      case Delivered::kFault:
-        return Errc::kFault;
-    }
+void TakeNext(core::Thread<L>& self, bool for_proc_work, const Sink& sink,
+              TakenWork<L>& taken, Look& look)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(self.proc->queues_mu) {
+  core::Proc<L>& proc = *self.proc;
+  core::WorkList* list = nullptr;
+  if (!self.todo.empty()) {
+    list = &self.todo;
+  } else if (for_proc_work && !self.proc->todo.empty()) {
+    list = &self.proc->todo;
   }
+  look.drained = list == nullptr;
+  look.taken = !look.drained && sink.HasRoom();
+  if (look.taken) TakeWork(self, *list->PopFront(), taken);
+  if (self.todo.empty()) self.process_todo = false;
+  look.left = !self.proc->todo.empty();
+  // Half of what it can keep is enough for its own calls.
+  proc.queues_mu.AssertHeld();
+  self.spare_transactions.MoveTo(proc.spare_transactions, 4);
 }
 
-// The read half. The errors of WaitForWork, and kFault.
+// What is to happen before a thread looks for work of its Proc, whether or not
+// it has to wait for it: a thread that is no looper is complained of, and all
+// get the nice value of the Proc (PR-01). Empty: there was nothing to be done,
+// and it has not been decided whether it looks for such work.
+template <LockingPolicy L>
+std::optional<bool> PrepareForProcWork(core::Thread<L>& self) {
+  core::Proc<L>& proc = *self.proc;
+  Priorities* const priorities = proc.context->options.priorities;
+  if (priorities == nullptr && self.is_looper()) return std::nullopt;
+  {
+    sync::MutexLock queues(self.proc->queues_mu);
+    if (!ServesProcWork(self)) return false;
+  }
+  if (!self.is_looper()) {
+    proc.context->Complain(UserError::kNotLooper, proc.options.pid, self.tid);
+  }
+  if (priorities != nullptr) {
+    priorities->Set(proc.options.pid, self.tid, proc.options.nice);
+  }
+  return true;
+}
+
+// The read half. The errors of WaitForWork, and kFault. `left`: something was
+// on the Proc's list at the last look.
 template <LockingPolicy L, class Sink>
-Errc Read(Call<L>& call, Sink& sink, bool nonblocking,
-          sync::TimePoint deadline) {
+Errc Read(Call<L>& call, Sink& sink, bool nonblocking, sync::TimePoint deadline,
+          bool& left) {
   core::Thread<L>& self = call.thread();
   core::Proc<L>& proc = *self.proc;
-  const Quirks& quirks = proc.context->options.quirks;
   if (!sink.Begin()) return Errc::kFault;
   for (;;) {
+    TakenWork<L> taken;
+    Look look;
     bool for_proc_work = false;
-    bool has_work = false;
-    {
-      sync::MutexLock queues(self.proc->queues_mu);
-      for_proc_work = ServesProcWork(self) &&
-                      (self.is_looper() || !quirks.only_loopers_get_proc_work);
-      has_work = HasWork(self, for_proc_work);
-    }
-    if (for_proc_work && !self.is_looper()) {
-      proc.context->Complain(UserError::kNotLooper, proc.options.pid, self.tid);
-    }
-    if (for_proc_work) {  // Whether or not it has to wait (PR-01).
-      if (Priorities* priorities = proc.context->options.priorities) {
-        priorities->Set(proc.options.pid, self.tid, proc.options.nice);
-      }
-    }
-    if (!has_work) {
-      if (nonblocking) return Errc::kWouldBlock;
-      self.looper.fetch_or(core::kLooperWaiting, std::memory_order_relaxed);
-      const Errc error = WaitForWork(call.entry(), self, for_proc_work,
-                                     call.stops(), deadline);
+    const Errc error =
+        WaitForWork(call.entry(), self, PrepareForProcWork(self), nonblocking,
+                    call.stops(), deadline, left, [&](bool serves) {
+                      self.proc->queues_mu.AssertHeld();
+                      for_proc_work = serves;
+                      TakeNext(self, serves, sink, taken, look);
+                      left = look.left;
+                    });
+    if ((self.looper.load(std::memory_order_relaxed) & core::kLooperWaiting) !=
+        0) {
       self.looper.fetch_and(~core::kLooperWaiting, std::memory_order_relaxed);
-      if (error != Errc::kOk) return error;
     }
-    bool drained = false;
-    const Errc error = DeliverAll(self, for_proc_work, sink, drained);
     if (error != Errc::kOk) return error;
+    // Until there is no more, no more room, or an item ends the read.
+    while (look.taken) {
+      const Delivered delivered = Deliver(self, std::move(taken), sink);
+      if (delivered == Delivered::kFault) return Errc::kFault;
+      if (delivered == Delivered::kEnds) break;
+      if (!sink.HasRoom() && !sink.empty()) break;
+      taken = {};
+      sync::MutexLock queues(self.proc->queues_mu);
+      TakeNext(self, for_proc_work, sink, taken, look);
+      left = look.left;
+    }
     // Work that had nothing to say is no reason to return (RD-12).
-    if (drained && sink.empty() &&
+    if (look.drained && sink.empty() &&
         !self.need_return.load(std::memory_order_relaxed)) {
       continue;
     }
@@ -689,13 +703,14 @@ Errc Read(Call<L>& call, Sink& sink, bool nonblocking,
 }
 
 // Read, and then the look that every read ends with: what it leaves on the
-// Proc's queue is somebody else's now (RD-19). A killed thread has handed that
-// on already.
+// Proc's queue is somebody else's now (RD-19). What comes later finds out for
+// itself who is to take it. A killed thread has handed that on already.
 template <LockingPolicy L, class Sink>
 Errc ReadAndLook(Call<L>& call, Sink& sink, bool nonblocking,
                  sync::TimePoint deadline) {
-  const Errc error = Read(call, sink, nonblocking, deadline);
-  if (error == Errc::kKilled) return error;
+  bool left = false;
+  const Errc error = Read(call, sink, nonblocking, deadline, left);
+  if (error == Errc::kKilled || !left) return error;
   Wakeup<L> wakeup;
   core::Proc<L>& proc = *call.thread().proc;
   sync::MutexLock queues(proc.queues_mu);

@@ -113,8 +113,8 @@ template <LockingPolicy L>
   if (t != nullptr && t->IsServedBy(thread)) failed.reset(t);
   while (t != nullptr) {
     sync::MutexLock ends(t->mu);
-    if (t->to_thread == &thread) {
-      t->to_thread = nullptr;
+    if (t->IsServedBy(thread)) {
+      t->to_thread.store(nullptr, std::memory_order_release);
       t = t->to_parent;
     } else {
       BINDERLITE_ASSERT(t->from.get() == &thread);
@@ -139,8 +139,8 @@ void ReleaseThread(const core::Pin<core::Thread<L>>& pin, Dropped why) {
     failed = CutStack(thread);
     DrainTodo<L>(thread.todo, mine);
     thread.process_todo = false;
-    thread.return_error.command = Br::BR_OK;
-    thread.reply_error.command = Br::BR_OK;
+    thread.return_error.Set(Br::BR_OK);
+    thread.reply_error.Set(Br::BR_OK);
     thread.proc->threads.erase(thread.tid);
     thread.proc->retired_commands.Add(thread.commands.totals());
     self.Set(&thread);  // Should it be waiting, it has no reason to any more.

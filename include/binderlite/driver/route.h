@@ -45,18 +45,25 @@ template <LockingPolicy L>
 class [[nodiscard]] Wakeup {
  public:
   Wakeup() = default;
+  // `pinned` need not be pinned once more: somebody else has a Pin.
+  explicit Wakeup(const core::Thread<L>& pinned) : pinned_(&pinned) {}
   Wakeup(const Wakeup&) = delete;
   Wakeup& operator=(const Wakeup&) = delete;
   ~Wakeup() {
     for (const core::Pin<core::Thread<L>>& thread : threads_) {
       if (thread) thread->task->parker.Wake();
     }
+    if (known_ != nullptr) known_->task->parker.Wake();
     if (listener_ != nullptr) listener_->OnReady();
   }
 
   // `thread` may be null.
   void Set(core::Thread<L>* thread) {
     if (thread == nullptr) return;
+    if (thread == pinned_) {
+      known_ = thread;
+      return;
+    }
     core::Pin<core::Thread<L>>& free = threads_[threads_[0] ? 1 : 0];
     BINDERLITE_ASSERT(!free);
     free = core::Pin<core::Thread<L>>(thread);
@@ -73,6 +80,8 @@ class [[nodiscard]] Wakeup {
   // One, as a rule; two when the strong and the weak count of a node go at once
   // and its owner reads in between.
   std::array<core::Pin<core::Thread<L>>, 2> threads_;
+  const core::Thread<L>* pinned_ = nullptr;
+  core::Thread<L>* known_ = nullptr;  // That one, to be woken.
   std::shared_ptr<ReadinessListener> listener_;
 };
 
@@ -196,7 +205,7 @@ template <LockingPolicy L>
 void QueueReturnError(core::Thread<L>& self, Br command) {
   sync::MutexLock queues(self.proc->queues_mu);
   if (self.is_dead) return;
-  self.return_error.command = command;
+  self.return_error.Set(command);
   EnqueueThread(self, self.return_error);
 }
 

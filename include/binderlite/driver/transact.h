@@ -56,8 +56,7 @@ using OwnedTransaction = std::unique_ptr<core::Transaction<L>>;
 // The transaction is over. Who waits for the last one of its Proc, to freeze
 // it, is woken (driver/freeze.h).
 template <LockingPolicy L>
-void FreeTransaction(OwnedTransaction<L> transaction) {
-  core::Proc<L>& proc = *transaction->to_proc;
+void NoteEnd(core::Proc<L>& proc) {
   // Either this sees the freezer, or the freezer sees this.
   if (proc.outstanding.fetch_sub(1, std::memory_order_seq_cst) != 1 ||
       proc.freezers.load(std::memory_order_seq_cst) == 0) {
@@ -69,6 +68,18 @@ void FreeTransaction(OwnedTransaction<L> transaction) {
     freezing = proc.freezing_tasks;
   }
   for (const core::Pin<core::Task<L>>& task : freezing) task->parker.Wake();
+}
+
+// The end of one that is still known, and of its memory.
+template <LockingPolicy L>
+void FreeTransaction(OwnedTransaction<L> transaction) {
+  NoteEnd(*transaction->to_proc);
+}
+// The same in a call of `self`, whose next transaction gets the memory.
+template <LockingPolicy L>
+void FreeTransaction(core::Thread<L>& self, OwnedTransaction<L> transaction) {
+  NoteEnd(*transaction->to_proc);
+  self.spare_transactions.Delete(std::move(transaction));
 }
 
 // The next one-way of a node that has one in its owner's hands (AS-03).
@@ -87,6 +98,14 @@ void AdvanceOneWays(core::Node<L>& node) {
   EnqueueProc(*owner, *next, wakeup);
 }
 
+// Gives back the local strong count that came with a target node.
+template <LockingPolicy L>
+void DropTarget(core::Node<L>& node) {
+  Garbage<L> garbage;
+  sync::MutexLock lock(node.mu);
+  DecNode(node, Strength::kStrong, /*internal=*/false, garbage);
+}
+
 // Gives a buffer back, with all that it held.
 template <LockingPolicy L>
 void FreeBuffer(core::Proc<L>& owner, core::Buffer<L>& buffer) {
@@ -103,16 +122,23 @@ void FreeBuffer(core::Proc<L>& owner, core::Buffer<L>& buffer) {
 template <LockingPolicy L>
 void FreeBuffer(core::Thread<L>& self, std::uint64_t address) {
   core::Proc<L>& proc = *self.proc;
-  core::Buffer<L>* const buffer = proc.arena.Claim(address);
-  if (buffer == nullptr) {
+  const typename core::Arena<L>::Returned returned =
+      proc.arena.ClaimOrFree(address);
+  if (!returned.found) {
     proc.context->Complain(UserError::kBadBuffer, proc.options.pid, self.tid);
     return;
   }
-  for (const int fd : buffer->array_files) {
-    proc.files().Close(fd);
-    self.need_return.store(true, std::memory_order_relaxed);
+  if (core::Buffer<L>* const buffer = returned.buffer) {
+    for (const int fd : buffer->array_files) {
+      proc.files().Close(fd);
+      self.need_return.store(true, std::memory_order_relaxed);
+    }
+    FreeBuffer(proc, *buffer);
+    return;
   }
-  FreeBuffer(proc, *buffer);
+  if (!returned.target) return;
+  if (returned.is_async) AdvanceOneWays(*returned.target);
+  DropTarget(*returned.target);
 }
 
 // Tells whoever waits for `transaction` that there will be no reply: its
@@ -134,9 +160,9 @@ void SendFailedReply(OwnedTransaction<L> transaction, Br code) {
           done = true;
           BINDERLITE_ASSERT(sender.stack == transaction.get());
           sender.stack = transaction->from_parent;
-          told = sender.reply_error.command == Br::BR_OK;
+          told = sender.reply_error.command() == Br::BR_OK;
           if (told) {
-            sender.reply_error.command = code;
+            sender.reply_error.Set(code);
             EnqueueThread(sender, sender.reply_error, wakeup);
           }
         }
@@ -205,14 +231,6 @@ Errc LabelOf(const core::Proc<L>& sender, std::string& label) {
   }
   label.resize((label.size() + 8) & ~std::size_t{7});
   return Errc::kOk;
-}
-
-// Gives back the local strong count that came with a target node.
-template <LockingPolicy L>
-void DropTarget(core::Node<L>& node) {
-  Garbage<L> garbage;
-  sync::MutexLock lock(node.mu);
-  DecNode(node, Strength::kStrong, /*internal=*/false, garbage);
 }
 
 // Allocates and fills the payload of `transaction`. `target` is its node, with
@@ -374,15 +392,25 @@ Outcome Accepts(core::Proc<L>& proc, bool one_way)
   return proc.is_dead ? Outcome::Dead(Errc::kOk) : Outcome();
 }
 
+// Takes from `proc` what its threads have to spare, if `self` has nothing left.
+template <LockingPolicy L>
+void RefillSpares(core::Thread<L>& self, core::Proc<L>& proc)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(proc.queues_mu) {
+  if (self.spare_transactions.count() == 0) {
+    proc.spare_transactions.MoveTo(self.spare_transactions, 0);
+  }
+}
+
 // Queues a call at its target: on the thread it is steered to, on that of a
 // thread that waits, or on the Proc's list. The transaction stays the caller's
 // on failure. `to_frozen`: the Proc is frozen.
 template <LockingPolicy L>
-Outcome QueueCall(core::Transaction<L>& transaction, const Target<L>& target,
-                  Wakeup<L>& wakeup, bool& to_frozen) {
+Outcome QueueCall(core::Thread<L>& self, core::Transaction<L>& transaction,
+                  const Target<L>& target, Wakeup<L>& wakeup, bool& to_frozen) {
   core::Proc<L>& proc = *target.proc;
   core::Thread<L>* thread = target.thread.get();
   sync::MutexLock queues(proc.queues_mu);
+  RefillSpares(self, proc);
   if (thread != nullptr) thread->proc->queues_mu.AssertHeld();
   to_frozen = proc.is_frozen.load(std::memory_order_relaxed);
   const Outcome outcome =
@@ -438,8 +466,8 @@ void Unbuild(core::Transaction<L>& transaction) {
 // the way, behind the others at the node otherwise (AS-01, AS-02). `to_frozen`:
 // it will have to wait for its Proc to be thawed.
 template <LockingPolicy L>
-Outcome QueueOneWay(core::Transaction<L>& transaction, const Target<L>& target,
-                    bool& to_frozen) {
+Outcome QueueOneWay(core::Thread<L>& self, core::Transaction<L>& transaction,
+                    const Target<L>& target, bool& to_frozen) {
   OwnedTransaction<L> outdated;
   {
     Wakeup<L> wakeup;
@@ -447,13 +475,15 @@ Outcome QueueOneWay(core::Transaction<L>& transaction, const Target<L>& target,
     core::Proc<L>& proc = *target.proc;
     sync::MutexLock lock(node.mu);
     if (!node.has_async) {
-      const Outcome outcome = QueueCall(transaction, target, wakeup, to_frozen);
+      const Outcome outcome =
+          QueueCall(self, transaction, target, wakeup, to_frozen);
       node.has_async = outcome.ok();
       return outcome;
     }
     if (node.owner == nullptr) return Outcome::Dead(Errc::kOk);
     {
       sync::MutexLock queues(proc.queues_mu);
+      RefillSpares(self, proc);
       to_frozen = proc.is_frozen.load(std::memory_order_relaxed);
       const Outcome outcome = Accepts(proc, /*one_way=*/true);
       if (!outcome.ok()) return outcome;
@@ -479,24 +509,22 @@ Outcome QueueOneWay(core::Transaction<L>& transaction, const Target<L>& target,
 template <LockingPolicy L>
 class [[nodiscard]] PendingCompletion {
  public:
-  explicit PendingCompletion(core::Thread<L>& self) : self_(self) {
-    auto completion =
-        std::make_unique<core::Completion>(self.proc->context->counts);
-    sync::MutexLock queues(self.proc->queues_mu);
-    if (self.is_dead) return;
-    completion_ = completion.release();
-    EnqueueThread(self, *completion_);
-  }
+  explicit PendingCompletion(core::Thread<L>& self)
+      : self_(self),
+        unused_(self.spare_completions.New(self.proc->context->counts)) {}
   PendingCompletion(const PendingCompletion&) = delete;
   PendingCompletion& operator=(const PendingCompletion&) = delete;
   ~PendingCompletion() {
-    if (completion_ == nullptr) return;
-    std::unique_ptr<core::Completion> unwanted;  // Destroyed after the lock.
-    sync::MutexLock queues(self_.proc->queues_mu);
-    if (self_.is_dead) return;  // Its release has taken everything.
-    completion_->Unlink();
-    unwanted.reset(completion_);
-    if (self_.todo.empty()) self_.process_todo = false;
+    if (completion_ != nullptr) TakeBack();
+    self_.spare_completions.Delete(std::move(unused_));
+  }
+
+  // Under the queues mutex of the thread's Proc.
+  void Put() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    self_.proc->queues_mu.AssertHeld();
+    if (self_.is_dead) return;
+    completion_ = unused_.release();
+    EnqueueThread(self_, *completion_);
   }
 
   // The transaction has been queued; its sender is told as `type` says. Only
@@ -512,8 +540,17 @@ class [[nodiscard]] PendingCompletion {
   }
 
  private:
+  void TakeBack() {
+    sync::MutexLock queues(self_.proc->queues_mu);
+    if (self_.is_dead) return;  // Its release has taken everything.
+    completion_->Unlink();
+    unused_.reset(completion_);
+    if (self_.todo.empty()) self_.process_todo = false;
+  }
+
   core::Thread<L>& self_;
-  core::Completion* completion_ = nullptr;
+  std::unique_ptr<core::Completion> unused_;
+  core::Completion* completion_ = nullptr;  // On the list.
 };
 
 // A new transaction with the fields that need no target.
@@ -522,8 +559,8 @@ OwnedTransaction<L> NewTransaction(core::Thread<L>& self,
                                    core::TransactionKind kind,
                                    const TransactionData& data,
                                    std::uint32_t id, core::Proc<L>& to) {
-  auto transaction = std::make_unique<core::Transaction<L>>(
-      self.proc->context->counts, kind, id);
+  OwnedTransaction<L> transaction =
+      self.spare_transactions.New(self.proc->context->counts, kind, id);
   transaction->code = data.code;
   transaction->flags = data.flags;
   transaction->sender_pid = self.proc->options.pid;
@@ -536,18 +573,31 @@ OwnedTransaction<L> NewTransaction(core::Thread<L>& self,
   return transaction;
 }
 
+// Each transaction begins without an error (EE-01).
+template <LockingPolicy L>
+void ResetExtendedError(core::Thread<L>& self, std::uint32_t id)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(self.proc->queues_mu) {
+  self.extended_error = {id, static_cast<std::uint32_t>(Br::BR_OK), 0};
+}
+
 // BC_TRANSACTION. `record`: what becomes known of it.
 template <LockingPolicy L>
 Outcome SendCall(core::Thread<L>& self, const SendRequest& request,
                  core::LogEntry& record) {
   const TransactionData& data = request.data;
   const bool one_way = (data.flags & kTfOneWay) != 0;
+  bool nothing_on_hand = false;
+  {
+    sync::MutexLock queues(self.proc->queues_mu);
+    ResetExtendedError(self, record.id);
+    nothing_on_hand = self.stack == nullptr && self.todo.empty();
+  }
   Target<L> target;
   Outcome outcome = ResolveTarget(self, data.target.handle, target);
   if (!outcome.ok()) return outcome;
   record.to_pid = target.proc->options.pid;
   record.node = target.node->id;
-  if (!one_way) {
+  if (!one_way && !nothing_on_hand) {
     outcome = CheckStack(self, target);
     if (!outcome.ok()) {
       DropTarget(*target.node);
@@ -570,8 +620,12 @@ Outcome SendCall(core::Thread<L>& self, const SendRequest& request,
 
   if (one_way) {
     PendingCompletion<L> completion(self);
+    {
+      sync::MutexLock queues(self.proc->queues_mu);
+      completion.Put();
+    }
     bool to_frozen = false;
-    outcome = QueueOneWay(*transaction, target, to_frozen);
+    outcome = QueueOneWay(self, *transaction, target, to_frozen);
     if (!outcome.ok()) {
       Unbuild(*transaction);
       return outcome;
@@ -593,24 +647,24 @@ Outcome SendCall(core::Thread<L>& self, const SendRequest& request,
 
   // The reply may come before this returns: everything is in its place before
   // the transaction is queued, and taken back if it cannot be.
-  auto completion = std::make_unique<core::Completion>(context.counts);
+  std::unique_ptr<core::Completion> completion =
+      self.spare_completions.New(context.counts);
   core::Completion* const complete = completion.get();
   core::Transaction<L>* const sent = transaction.get();
   {
     sync::MutexLock queues(self.proc->queues_mu);
     if (!self.is_dead) {
+      sent->SetSender(self);
       EnqueueDeferred(self, *completion.release());
       sent->from_parent = self.stack;
       self.stack = sent;
-      sync::MutexLock ends(sent->mu);
-      sent->from = core::Pin<core::Thread<L>>(&self);
     }
   }
   // Not queued above only when this thread is dead: nobody waits for a reply.
   if (completion == nullptr) {
     Wakeup<L> wakeup;
     bool to_frozen = false;
-    outcome = QueueCall(*sent, target, wakeup, to_frozen);
+    outcome = QueueCall(self, *sent, target, wakeup, to_frozen);
   } else {
     outcome = Outcome::Dead(Errc::kNoProcess);
   }
@@ -650,14 +704,17 @@ void RestorePriority(core::Thread<L>& self,
 template <LockingPolicy L>
 Outcome SendReply(core::Thread<L>& self, const SendRequest& request,
                   core::LogEntry& record, OwnedTransaction<L>& in_reply_to) {
+  PendingCompletion<L> completion(self);
   {
     sync::MutexLock queues(self.proc->queues_mu);
+    ResetExtendedError(self, record.id);
     core::Transaction<L>* const top = self.stack;
     if (top == nullptr || !top->IsServedBy(self)) {
       return StackMisused(self);
     }
     self.stack = top->to_parent;
     in_reply_to.reset(top);
+    completion.Put();
   }
   RestorePriority(self, *in_reply_to);
   const core::Pin<core::Thread<L>> caller = in_reply_to->sender();
@@ -674,9 +731,8 @@ Outcome SendReply(core::Thread<L>& self, const SendRequest& request,
                   (in_reply_to->flags & kTfAcceptFds) != 0, spam_suspect);
   if (!outcome.ok()) return outcome;
   self.proc->context->At(Point::kSending, self.proc->options.pid, self.tid);
-  PendingCompletion<L> completion(self);
   {
-    Wakeup<L> wakeup;
+    Wakeup<L> wakeup(to);
     sync::MutexLock queues(to.proc->queues_mu);
     if (to.is_dead) {
       outcome = Outcome::Dead(Errc::kOk);
@@ -691,7 +747,7 @@ Outcome SendReply(core::Thread<L>& self, const SendRequest& request,
     Unbuild(*reply);
     return outcome;
   }
-  FreeTransaction<L>(std::move(in_reply_to));
+  FreeTransaction(self, std::move(in_reply_to));
   completion.Keep();
   return outcome;
 }
@@ -721,13 +777,10 @@ template <LockingPolicy L>
 template <LockingPolicy L>
 void Send(core::Thread<L>& self, const SendRequest& request, bool is_reply) {
   core::Context<L>& context = *self.proc->context;
-  const std::uint32_t id = context.NextId();
-  {
-    sync::MutexLock queues(self.proc->queues_mu);
-    self.extended_error = {id, static_cast<std::uint32_t>(Br::BR_OK), 0};
-  }
+  const std::uint64_t order = context.NextOrder();
+  const auto id = static_cast<std::uint32_t>(order);
   core::LogEntry record = RecordOf(self, request, is_reply, id);
-  const core::TransactionLog::Ticket ticket = context.log.Begin(record);
+  const core::TransactionLog::Ticket ticket = context.log.Begin(order, record);
   OwnedTransaction<L> in_reply_to;
   const Outcome outcome = is_reply
                               ? SendReply(self, request, record, in_reply_to)
@@ -740,7 +793,7 @@ void Send(core::Thread<L>& self, const SendRequest& request, bool is_reply) {
   record.return_error = static_cast<std::uint32_t>(outcome.reply);
   record.param = -static_cast<std::int32_t>(outcome.error);
   context.log.Finish(ticket, record);
-  context.failed_log.Add(record);
+  context.failed_log.Add(order, record);
   context.Complain(UserError::kBadTransaction, self.proc->options.pid,
                    self.tid);
   const Quirks& quirks = context.options.quirks;
@@ -784,10 +837,7 @@ void Send(core::Thread<L>& self, const SendRequest& request, bool is_reply) {
 template <LockingPolicy L>
 Errc SendIfReady(core::Thread<L>& self, const SendRequest& request,
                  bool is_reply) {
-  {
-    sync::MutexLock queues(self.proc->queues_mu);
-    if (self.return_error.command != Br::BR_OK) return Errc::kBusy;
-  }
+  if (self.has_return_error()) return Errc::kBusy;
   if (request.buffers_size > 0) {
     self.commands.Count(is_reply ? Bc::BC_REPLY_SG : Bc::BC_TRANSACTION_SG);
   } else {

@@ -17,6 +17,9 @@
 #ifndef BINDERLITE_DRIVER_WAIT_H_
 #define BINDERLITE_DRIVER_WAIT_H_
 
+#include <cstdint>
+#include <optional>
+
 #include "absl/base/thread_annotations.h"
 #include "binderlite/core/context.h"
 #include "binderlite/core/proc.h"
@@ -45,25 +48,38 @@ template <LockingPolicy L>
 template <LockingPolicy L>
 [[nodiscard]] bool ServesProcWork(const core::Thread<L>& self)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(self.proc->queues_mu) {
-  return self.stack == nullptr && self.todo.empty();
+  return self.stack == nullptr && self.todo.empty() &&
+         (self.is_looper() ||
+          !self.proc->context->options.quirks.only_loopers_get_proc_work);
 }
 
-// Blocks until there is work. kOk, kInterrupted, kTimedOut, kClosed: the entry
-// section is held again. kKilled: it may or may not be.
-template <LockingPolicy L>
+// Waits for work, unless `nonblocking`, and calls take(for_proc_work) under the
+// queues mutex when there is some. `serves`: whether the Proc's queue counts,
+// if that has been decided; `left`: whether there was something on it at the
+// last look.
+//
+// kOk: taken. kInterrupted, kTimedOut, kClosed, kWouldBlock: the entry section
+// is held (again). kKilled: it may or may not be.
+template <LockingPolicy L, class F>
 Errc WaitForWork(DriverEntry<L>& entry, core::Thread<L>& self,
-                 bool for_proc_work, const sync::StopSignals& stops,
-                 sync::TimePoint deadline) {
+                 std::optional<bool> serves, bool nonblocking,
+                 const sync::StopSignals& stops, sync::TimePoint deadline,
+                 bool& left, F take) {
   using Primitives = typename L::Primitives;
   core::Context<L>& context = *self.proc->context;
   const std::int32_t pid = self.proc->options.pid;
-  for (;;) {
+  for (bool waited = false;; waited = true) {
     {
       sync::MutexLock queues(self.proc->queues_mu);
+      if (!serves.has_value()) serves = ServesProcWork(self);
+      left = !self.proc->todo.empty();
       Errc verdict = Errc::kOk;
       bool stay = false;
-      if (HasWork(self, for_proc_work)) {
+      const bool has_work = HasWork(self, *serves);
+      if (has_work) {
         verdict = Errc::kOk;
+      } else if (nonblocking) {
+        verdict = Errc::kWouldBlock;
       } else if (self.is_dead) {
         verdict = stops.requested() ? Errc::kKilled : Errc::kClosed;
       } else if (self.task->TakeInterrupt()) {
@@ -74,13 +90,18 @@ Errc WaitForWork(DriverEntry<L>& entry, core::Thread<L>& self,
       } else {
         stay = true;
       }
-      sync::MutexLock waiters(self.proc->waiters_mu);
-      self.owes_look = false;  // It has just looked.
-      if (!stay) {
-        LeaveWaiting(self);
-        return verdict;
+      if (waited || stay) {
+        sync::MutexLock waiters(self.proc->waiters_mu);
+        self.owes_look = false;  // It has just looked.
+        if (!stay) {
+          LeaveWaiting(self);
+        } else if (*serves) {
+          JoinWaiting(self);
+        }
       }
-      if (for_proc_work) JoinWaiting(self);
+      if (has_work) take(*serves);
+      if (!stay) return verdict;
+      self.looper.fetch_or(core::kLooperWaiting, std::memory_order_relaxed);
     }
     entry.Leave();
     context.At(Point::kParking, pid, self.tid);
@@ -91,9 +112,9 @@ Errc WaitForWork(DriverEntry<L>& entry, core::Thread<L>& self,
       context.At(Point::kKilledWaiting, pid, self.tid);
       return Errc::kKilled;
     }
-    if (self.proc->context->options.quirks.work_beats_interrupt) {
+    if (context.options.quirks.work_beats_interrupt) {
       sync::MutexLock queues(self.proc->queues_mu);
-      if (HasWork(self, for_proc_work)) continue;
+      if (HasWork(self, *serves)) continue;
     }
     if (self.task->TakeInterrupt()) {
       // What it owes is paid by the look that every read ends with (RD-19).
@@ -101,6 +122,7 @@ Errc WaitForWork(DriverEntry<L>& entry, core::Thread<L>& self,
       sync::MutexLock waiters(self.proc->waiters_mu);
       self.owes_look = false;
       LeaveWaiting(self);
+      left = true;
       return Errc::kInterrupted;
     }
   }
