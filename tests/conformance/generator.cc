@@ -126,6 +126,7 @@ void Generator::ObserveOne(const Completion& completion) {
   Proc& proc = Find(step.process);
   Thread& thread = proc.threads[step.thread];
   thread.in_sync_call = false;
+  thread.resumes = false;
   const bool ok = result.ret != -1;
   if (step.verb == "open" && ok) {
     proc.open = true;
@@ -470,6 +471,7 @@ std::string Generator::WriteRead(const World& world, Proc& proc, int thread) {
     // the node of a one-way whose delivery faults: see docs/differences.md.
     if (!proc.spawns && random_.Percent(2)) {
       line += " rc=4";
+      proc.threads[thread].resumes = true;
     } else if (random_.Percent(1)) {
       line += " rbad";
     }
@@ -847,6 +849,7 @@ std::string Generator::Request(Proc& proc) {
   const bool may_freeze = !options_.only_6_1 && idle_sleepers_.empty();
   const std::string whom(1, procs_[random_.Below(procs_.size())].name);
   const char* bad = "";
+  std::uint64_t most = 0;
   switch (
       random_.Weighted({35, 4, may_freeze ? 22u : 0u,
                         options_.only_6_1 ? 0u : 4u, 5, 5, 4, 3, 3, 2, 3})) {
@@ -871,7 +874,12 @@ std::string Generator::Request(Proc& proc) {
       return "poll";
     case 7:
       bad = random_.Percent(10) ? " bad" : "";
-      return "maxthreads " + Text(random_.Below(4)) + bad;
+      most = random_.Below(4);
+      // See at "rc=4".
+      for (const auto& [number, thread] : proc.threads) {
+        if (thread.resumes) most = 0;
+      }
+      return "maxthreads " + Text(most) + bad;
     case 8:
       return random_.Percent(10) ? "spam bad"
                                  : "spam " + Text(random_.Below(2));

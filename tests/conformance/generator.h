@@ -81,6 +81,7 @@ class Generator {
   struct Thread {
     std::vector<bool> stack;  // true: a call that it serves
     bool in_sync_call = false;
+    bool resumes = false;  // Is in a read that goes on in its buffer.
     bool looper = false;
     int errors = 0;
   };

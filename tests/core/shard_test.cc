@@ -37,7 +37,7 @@ TEST(ShardsTest, NothingIsMissedByFourThreads) {
 }
 
 TEST(ShardsTest, NoTwoShareACacheLine) {
-  Shards<char> shards;
+  const Shards<char> shards = {};
   std::uintptr_t last = 0;
   shards.ForEach([&last](const char& shard) {
     const auto at = reinterpret_cast<std::uintptr_t>(&shard);

@@ -98,7 +98,8 @@ class Call {
   // THREAD_EXIT inside a call: the thread's record is gone.
   void Exit() {
     const core::Pin<core::Thread<L>> record = std::move(record_);
-    ReleaseThread(record, Dropped::kThreadDies);
+    Wakeups<L> wakeups;
+    ReleaseThread(record, Dropped::kThreadDies, wakeups);
   }
 
   // This call is no ioctl: need_return stays as it is (IO-29, PL-02).

@@ -445,8 +445,9 @@ Delivered DeliverTransaction(core::Thread<L>& self,
           : Put(self, sink, is_reply ? Br::BR_REPLY : Br::BR_TRANSACTION, &data,
                 sizeof(data));
   if (!written) {
+    Wakeups<L> wakeups;
     DropTransaction<L>(std::move(transaction), Br::BR_FAILED_REPLY,
-                       Dropped::kThreadDies);
+                       Dropped::kThreadDies, wakeups);
     return Delivered::kFault;
   }
   proc.arena.MarkDelivered(buffer);

@@ -146,7 +146,7 @@ Errc AcknowledgeFreeze(core::Thread<L>& self, std::uint64_t cookie) {
 // Tells whoever registered at `node` what has become of its owner.
 template <LockingPolicy L>
 void AnnounceFreeze(core::Node<L>& node, bool is_frozen,
-                    std::deque<Wakeup<L>>& wakeups)
+                    Wakeups<L>& wakeups)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(node.mu) {
   for (core::Ref<L>* ref = node.first_ref; ref != nullptr;) {
     ref->node->mu.AssertHeld();
@@ -179,7 +179,7 @@ void AnnounceFreeze(core::Proc<L>& owner, bool is_frozen) {
             [](const auto& a, const auto& b) { return a->ptr < b->ptr; });
   for (const core::Pin<core::Node<L>>& pin : nodes) {
     const NodeHold<L> hold(pin);
-    std::deque<Wakeup<L>> wakeups;
+    Wakeups<L> wakeups;
     core::Node<L>& node = *pin;
     sync::MutexLock lock(node.mu);
     AnnounceFreeze(node, is_frozen, wakeups);

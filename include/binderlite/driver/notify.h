@@ -141,7 +141,7 @@ void AcknowledgeDeath(core::Thread<L>& self, std::uint64_t cookie) {
 // The owner of `node` is gone: every registration is queued to its Proc, that
 // of the youngest Ref first (DN-03, DN-17).
 template <LockingPolicy L>
-void AnnounceDeath(core::Node<L>& node, std::deque<Wakeup<L>>& wakeups)
+void AnnounceDeath(core::Node<L>& node, Wakeups<L>& wakeups)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(node.mu) {
   for (core::Ref<L>* ref = node.first_ref; ref != nullptr;) {
     ref->node->mu.AssertHeld();

@@ -78,13 +78,13 @@ void DrainTodo(core::WorkList& todo, core::WorkList& mine) {
 
 // Ends the work that DrainTodo handed over. No locks are held.
 template <LockingPolicy L>
-void DropWork(core::WorkList& work_list, Dropped why) {
+void DropWork(core::WorkList& work_list, Dropped why, Wakeups<L>& wakeups) {
   while (core::Work* work = work_list.PopFront()) {
     switch (work->type) {
       case core::WorkType::kTransaction:
         DropTransaction<L>(
             OwnedTransaction<L>(static_cast<core::Transaction<L>*>(work)),
-            Br::BR_DEAD_REPLY, why);
+            Br::BR_DEAD_REPLY, why, wakeups);
         break;
       case core::WorkType::kTransactionComplete:
       case core::WorkType::kPendingFrozen:
@@ -127,7 +127,8 @@ template <LockingPolicy L>
 
 // Handles THREAD_EXIT, and each thread of a Proc that is released.
 template <LockingPolicy L>
-void ReleaseThread(const core::Pin<core::Thread<L>>& pin, Dropped why) {
+void ReleaseThread(const core::Pin<core::Thread<L>>& pin, Dropped why,
+                   Wakeups<L>& wakeups) {
   core::Thread<L>& thread = *pin;
   core::WorkList mine;
   OwnedTransaction<L> failed;
@@ -156,17 +157,16 @@ void ReleaseThread(const core::Pin<core::Thread<L>>& pin, Dropped why) {
     if (owes_look) WakeToLook(proc, heir);
   }
   if (failed != nullptr) {
-    SendFailedReply<L>(std::move(failed), Br::BR_DEAD_REPLY);
+    SendFailedReply<L>(std::move(failed), Br::BR_DEAD_REPLY, wakeups);
   }
-  DropWork<L>(mine, why);
+  DropWork<L>(mine, why, wakeups);
 }
 
 // One node of a dying Proc: its one-ways are discarded, its counts of its own
 // side go, and whoever registered for its death is told.
 template <LockingPolicy L>
-void ReleaseNode(core::Node<L>& node) {
+void ReleaseNode(core::Node<L>& node, Wakeups<L>& wakeups) {
   core::WorkList one_ways;
-  std::deque<Wakeup<L>> wakeups;
   {
     sync::MutexLock lock(node.mu);
     core::Proc<L>* const owner = std::exchange(node.owner, nullptr);
@@ -181,7 +181,7 @@ void ReleaseNode(core::Node<L>& node) {
     one_ways.TakeAll(node.async_todo);
     AnnounceDeath(node, wakeups);
   }
-  DropWork<L>(one_ways, Dropped::kProcDies);
+  DropWork<L>(one_ways, Dropped::kProcDies, wakeups);
 }
 
 // Takes the manager's node off the Context if it is `proc`'s.
@@ -229,8 +229,10 @@ template <LockingPolicy L>
 }
 
 // Tears a Proc down (DT-12): manager, threads by number, nodes by ptr,
-// handles, queue, deaths, buffers. Runs once. Blocks for the binder lock where
-// there is one. False: stopped first, and nothing is done.
+// handles, queue, deaths, buffers. Those who hear of it are woken at the end,
+// in the order in which they were told, so that none of them finds things half
+// torn down. Runs once. Blocks for the binder lock where there is one. False:
+// stopped first, and nothing is done.
 template <LockingPolicy L>
 bool ReleaseProc(const core::Pin<core::Proc<L>>& pin,
                  const sync::StopSignals& stops) {
@@ -239,6 +241,7 @@ bool ReleaseProc(const core::Pin<core::Proc<L>>& pin,
   // Destroyed without the entry section: a Task waits for a kill that is being
   // forwarded to it.
   std::map<std::int32_t, core::Pin<core::Task<L>>> tasks;
+  Wakeups<L> wakeups;
   DriverEntry<L> entry(context);
   if (!stops.possible()) {
     entry.EnterToCleanUp();
@@ -255,7 +258,7 @@ bool ReleaseProc(const core::Pin<core::Proc<L>>& pin,
   }
   ReleaseManager(proc);  // Not before: SetContextManager may be in progress.
   while (const core::Pin<core::Thread<L>> thread = FirstThread(proc)) {
-    ReleaseThread(thread, Dropped::kProcDies);
+    ReleaseThread(thread, Dropped::kProcDies, wakeups);
   }
 
   std::vector<core::Pin<core::Node<L>>> nodes;
@@ -266,7 +269,8 @@ bool ReleaseProc(const core::Pin<core::Proc<L>>& pin,
   }
   std::sort(nodes.begin(), nodes.end(),
             [](const auto& a, const auto& b) { return a->ptr < b->ptr; });
-  for (const core::Pin<core::Node<L>>& node : nodes) ReleaseNode(*node);
+  for (const core::Pin<core::Node<L>>& node : nodes)
+    ReleaseNode(*node, wakeups);
 
   ReleaseRefs(proc);
 
@@ -277,7 +281,7 @@ bool ReleaseProc(const core::Pin<core::Proc<L>>& pin,
     DrainTodo<L>(proc.delivered_deaths, mine);
     DrainTodo<L>(proc.delivered_freezes, mine);
   }
-  DropWork<L>(mine, Dropped::kProcDies);
+  DropWork<L>(mine, Dropped::kProcDies, wakeups);
   proc.arena.Retire();
 
   {
@@ -309,7 +313,7 @@ bool ReleaseProc(const core::Pin<core::Proc<L>>& pin,
 // and those that are blocked return (DT-10).
 template <LockingPolicy L>
 void Flush(core::Proc<L>& proc) {
-  std::deque<Wakeup<L>> wakeups;
+  Wakeups<L> wakeups;
   sync::MutexLock queues(proc.queues_mu);
   for (const auto& [tid, thread] : proc.threads) {
     thread->need_return.store(true, std::memory_order_relaxed);

@@ -21,6 +21,7 @@
 #define BINDERLITE_DRIVER_ROUTE_H_
 
 #include <array>
+#include <deque>
 #include <memory>
 #include <utility>
 
@@ -84,6 +85,10 @@ class [[nodiscard]] Wakeup {
   core::Thread<L>* known_ = nullptr;  // That one, to be woken.
   std::shared_ptr<ReadinessListener> listener_;
 };
+
+// Those that are kept together, in this order.
+template <LockingPolicy L>
+using Wakeups = std::deque<Wakeup<L>>;
 
 // Puts `thread` at the head of its Proc's waiting list, unless it is on it.
 template <LockingPolicy L>

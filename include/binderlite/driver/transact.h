@@ -143,14 +143,16 @@ void FreeBuffer(core::Thread<L>& self, std::uint64_t address) {
 
 // Tells whoever waits for `transaction` that there will be no reply: its
 // sender, or, if that is gone, the sender of the call that it was serving, and
-// so on. Takes the transaction, and those of the skipped senders.
+// so on. Takes the transaction, and those of the skipped senders. It is woken
+// with `wakeups`.
 template <LockingPolicy L>
-void SendFailedReply(OwnedTransaction<L> transaction, Br code) {
+void SendFailedReply(OwnedTransaction<L> transaction, Br code,
+                     Wakeups<L>& wakeups) {
   while (transaction != nullptr) {
     // Locked in this order: the sender's queues, then the transaction.
     if (const core::Pin<core::Thread<L>> from = transaction->sender()) {
       core::Thread<L>& sender = *from;
-      Wakeup<L> wakeup;
+      Wakeup<L>& wakeup = wakeups.emplace_back();
       bool done = false;
       bool told = true;
       {
@@ -183,6 +185,12 @@ void SendFailedReply(OwnedTransaction<L> transaction, Br code) {
   }
 }
 
+template <LockingPolicy L>
+void SendFailedReply(OwnedTransaction<L> transaction, Br code) {
+  Wakeups<L> wakeups;
+  SendFailedReply<L>(std::move(transaction), code, wakeups);
+}
+
 // Why an undelivered transaction is dropped; decides about its buffer.
 enum class Dropped : bool {
   kProcDies,    // The arena goes as well.
@@ -194,7 +202,8 @@ enum class Dropped : bool {
 // leaves the node stuck); other buffers stay allocated until their Proc is
 // torn down (DT-05).
 template <LockingPolicy L>
-void DropTransaction(OwnedTransaction<L> transaction, Br code, Dropped why) {
+void DropTransaction(OwnedTransaction<L> transaction, Br code, Dropped why,
+                     Wakeups<L>& wakeups) {
   core::Proc<L>& receiver = *transaction->to_proc;
   if (core::Buffer<L>* buffer = std::exchange(transaction->buffer, nullptr)) {
     if (transaction->kind == core::TransactionKind::kOneWay &&
@@ -205,7 +214,7 @@ void DropTransaction(OwnedTransaction<L> transaction, Br code, Dropped why) {
     }
   }
   if (transaction->needs_reply()) {
-    SendFailedReply<L>(std::move(transaction), code);
+    SendFailedReply<L>(std::move(transaction), code, wakeups);
   } else {
     FreeTransaction<L>(std::move(transaction));
   }
@@ -511,20 +520,17 @@ class [[nodiscard]] PendingCompletion {
  public:
   explicit PendingCompletion(core::Thread<L>& self)
       : self_(self),
-        unused_(self.spare_completions.New(self.proc->context->counts)) {}
+        unused_(self.spare_completions.New(self.proc->context->counts)) {
+    sync::MutexLock queues(self.proc->queues_mu);
+    if (self.is_dead) return;
+    completion_ = unused_.release();
+    EnqueueThread(self, *completion_);
+  }
   PendingCompletion(const PendingCompletion&) = delete;
   PendingCompletion& operator=(const PendingCompletion&) = delete;
   ~PendingCompletion() {
     if (completion_ != nullptr) TakeBack();
     self_.spare_completions.Delete(std::move(unused_));
-  }
-
-  // Under the queues mutex of the thread's Proc.
-  void Put() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-    self_.proc->queues_mu.AssertHeld();
-    if (self_.is_dead) return;
-    completion_ = unused_.release();
-    EnqueueThread(self_, *completion_);
   }
 
   // The transaction has been queued; its sender is told as `type` says. Only
@@ -620,10 +626,6 @@ Outcome SendCall(core::Thread<L>& self, const SendRequest& request,
 
   if (one_way) {
     PendingCompletion<L> completion(self);
-    {
-      sync::MutexLock queues(self.proc->queues_mu);
-      completion.Put();
-    }
     bool to_frozen = false;
     outcome = QueueOneWay(self, *transaction, target, to_frozen);
     if (!outcome.ok()) {
@@ -704,7 +706,6 @@ void RestorePriority(core::Thread<L>& self,
 template <LockingPolicy L>
 Outcome SendReply(core::Thread<L>& self, const SendRequest& request,
                   core::LogEntry& record, OwnedTransaction<L>& in_reply_to) {
-  PendingCompletion<L> completion(self);
   {
     sync::MutexLock queues(self.proc->queues_mu);
     ResetExtendedError(self, record.id);
@@ -714,7 +715,6 @@ Outcome SendReply(core::Thread<L>& self, const SendRequest& request,
     }
     self.stack = top->to_parent;
     in_reply_to.reset(top);
-    completion.Put();
   }
   RestorePriority(self, *in_reply_to);
   const core::Pin<core::Thread<L>> caller = in_reply_to->sender();
@@ -731,6 +731,8 @@ Outcome SendReply(core::Thread<L>& self, const SendRequest& request,
                   (in_reply_to->flags & kTfAcceptFds) != 0, spam_suspect);
   if (!outcome.ok()) return outcome;
   self.proc->context->At(Point::kSending, self.proc->options.pid, self.tid);
+  // Behind what the objects of the payload have brought about.
+  PendingCompletion<L> completion(self);
   {
     Wakeup<L> wakeup(to);
     sync::MutexLock queues(to.proc->queues_mu);
