@@ -948,7 +948,7 @@ TEST(UapiTest, ThreadsThatHaveEndedAreNotWaitedFor) {
 
 // --- fork ------------------------------------------------------------------
 
-// Rows: IO-26 AL-06
+// Rows: AL-04 AL-06 IO-26
 TEST(UapiTest, AChildCannotUseWhatIsOpen) {
   const Manager manager;
   ::testing::internal::CaptureStderr();
