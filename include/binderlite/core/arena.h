@@ -105,6 +105,12 @@ class Arena {
     if (!mapped_) return {Errc::kNoProcess, nullptr};
     if (!sums_up) return {Errc::kInvalid, nullptr};
     if (is_async && total > free_async_) return {Errc::kNoSpace, nullptr};
+    if (resting_ != nullptr) {
+      if (!is_async && total == resting_->size) {
+        return {Errc::kOk, WakeUp(layout, purpose)};
+      }
+      Settle();
+    }
     std::int32_t last_sender = 0;
     const auto offset = ranges_.Allocate(total, &last_sender);
     if (!offset.has_value()) return {Errc::kNoSpace, nullptr};
@@ -183,6 +189,7 @@ class Arena {
     std::vector<std::unique_ptr<Buffer<L>>> dropped;
     sync::MutexLock lock(mu_);
     mapped_ = false;
+    resting_ = nullptr;
     std::vector<Buffer<L>*> left;
     buffers_.ForEach([&left](Buffer<L>& buffer) {
       State seen = State::kInFlight;
@@ -217,6 +224,11 @@ class Arena {
                 .buffers = buffers_.size(),
                 .mapped = mapped_,
                 .address = user_address_};
+    if (resting_ != nullptr) {  // It has been the only one.
+      usage.free_bytes = usage.size;
+      usage.holes = 1;
+      usage.buffers = 0;
+    }
     buffers_.ForEach([&usage](const Buffer<L>& buffer) {
       if (StateOf(buffer) == State::kDelivered) ++usage.delivered;
     });
@@ -238,6 +250,7 @@ class Arena {
     sync::MutexLock lock(mu_);
     all.reserve(buffers_.size());
     buffers_.ForEach([&all](const Buffer<L>& buffer) {
+      if (StateOf(buffer) == State::kResting) return;
       all.push_back(
           {buffer.purpose, buffer.offset, buffer.layout, StateOf(buffer)});
     });
@@ -314,8 +327,40 @@ class Arena {
                                                                       : nullptr;
   }
 
-  // The end of the buffer, which holds nothing any more.
+  // The end of the buffer, which holds nothing any more. If it is the only one,
+  // at the beginning of the memory, which is where the next one goes whatever
+  // its size, it rests there: the next call may well have as much to say, and
+  // then only the buffer itself changes.
   void Remove(Buffer<L>& buffer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (buffers_.size() == 1 && buffer.offset == 0 && !buffer.is_async &&
+        mapped_) {
+      SetState(buffer, State::kResting);
+      resting_ = &buffer;
+      return;
+    }
+    Forget(buffer);
+  }
+
+  // A new buffer in the place of the resting one.
+  [[nodiscard]] Buffer<L>* WakeUp(const Layout& layout, const Purpose& purpose)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    Buffer<L>* const place = std::exchange(resting_, nullptr);
+    const std::size_t size = place->size;
+    Buffer<L>* const next = place->next_;
+    std::destroy_at(place);
+    Buffer<L>* const buffer =
+        ::new (place) Buffer<L>(mapping_.data(), user_address_, 0, size, layout,
+                                /*one_way=*/false, purpose);
+    buffer->next_ = next;
+    return buffer;
+  }
+
+  // The resting one is gone in earnest.
+  void Settle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    Forget(*std::exchange(resting_, nullptr));
+  }
+
+  void Forget(Buffer<L>& buffer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     GiveBack(buffer);
     buffers_.Erase(buffer);
     spares_.Delete(std::unique_ptr<Buffer<L>>(&buffer));
@@ -376,14 +421,16 @@ class Arena {
     return true;
   }
 
-  mutable typename L::ArenaMutex mu_;
-  memory::Mapping mapping_ ABSL_GUARDED_BY(mu_);
+  // What a call needs when a buffer is resting is on one line.
+  alignas(kCacheLine) mutable typename L::ArenaMutex mu_;
+  bool mapped_ ABSL_GUARDED_BY(mu_) = false;
+  Buffer<L>* resting_ ABSL_GUARDED_BY(mu_) = nullptr;
   std::uint64_t user_address_ ABSL_GUARDED_BY(mu_) = 0;
+  memory::Mapping mapping_ ABSL_GUARDED_BY(mu_);
+  Table buffers_ ABSL_GUARDED_BY(mu_);
   memory::RangeAllocator ranges_ ABSL_GUARDED_BY(mu_);
   std::size_t free_async_ ABSL_GUARDED_BY(mu_) = 0;
-  bool mapped_ ABSL_GUARDED_BY(mu_) = false;
   bool spam_reported_ ABSL_GUARDED_BY(mu_) = false;
-  Table buffers_ ABSL_GUARDED_BY(mu_);
   Spares<Buffer<L>, 64> spares_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "binderlite/core/pin.h"
+#include "binderlite/core/shard.h"
 #include "binderlite/fwd.h"
 
 namespace binderlite::core {
@@ -41,13 +42,14 @@ enum class BufferState : std::uint8_t {
   kDelivered,  // Its Proc may free it.
   kOrphaned,   // Nobody's, until the arena goes.
   kAbandoned,  // In flight, and the arena has gone already.
+  kResting,    // Freed, and kept by the arena for the next one.
 };
 
 template <class L>
 class Arena;
 
 template <class L>
-class Buffer {
+class alignas(kCacheLine) Buffer {
  public:
   // All sizes in bytes. `size` is what the arena accounts for: the sum of the
   // three parts, each rounded up to 8, at least 8.
@@ -75,38 +77,40 @@ class Buffer {
          std::size_t total, const Layout& parts, bool one_way,
          const Purpose& what_for = {})
       : data(payload),
-        offset(where),
-        size(total),
         layout(parts),
         is_async(one_way),
-        purpose(what_for),
-        user_address_(user_address) {}
+        user_address_(user_address),
+        offset(where),
+        size(total),
+        purpose(what_for) {}
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
 
   // Where its owner reads it, and what it hands back to free the buffer.
   [[nodiscard]] std::uint64_t address() const { return user_address_; }
 
-  std::byte* const data;     // Where the driver writes it.
-  const std::size_t offset;  // From the start of the arena.
-  const std::size_t size;
+  // What the receiver looks at comes first.
+  std::byte* const data;  // Where the driver writes it.
   const Layout layout;
-  const bool is_async;  // Paid for from the one-way half of the arena.
-  const Purpose purpose;
-
   // The node this was sent to, with a local strong count; empty in a reply.
   Pin<Node<L>> target_node;
-  std::vector<HeldObject<L>> held;
-  // Descriptors that came in arrays: freeing the buffer closes them (OB-22).
-  std::vector<int> array_files;
+  const bool is_async;         // Paid for from the one-way half of the arena.
   bool clear_on_free = false;  // TF_CLEAR_BUF
 
  private:
   friend class Arena<L>;
 
-  const std::uint64_t user_address_;
   std::atomic<BufferState> state_{BufferState::kInFlight};
+  const std::uint64_t user_address_;
   Buffer* next_ = nullptr;  // In the arena's table.
+
+ public:
+  const std::size_t offset;  // From the start of the arena.
+  const std::size_t size;
+  const Purpose purpose;
+  std::vector<HeldObject<L>> held;
+  // Descriptors that came in arrays: freeing the buffer closes them (OB-22).
+  std::vector<int> array_files;
 };
 
 }  // namespace binderlite::core

@@ -37,6 +37,7 @@
 #include "binderlite/core/policy.h"
 #include "binderlite/core/readiness.h"
 #include "binderlite/core/ref.h"
+#include "binderlite/core/shard.h"
 #include "binderlite/core/spares.h"
 #include "binderlite/core/stats.h"
 #include "binderlite/core/transaction.h"
@@ -76,8 +77,9 @@ namespace core {
 template <class L>
 class Proc : public Pinned<Proc<L>> {
  private:
-  // First, so that they are the last to go: all else may need the Context.
-  Pin<Context<L>> context_pin_;
+  // First, so that they are the last to go: all else may need the Context. Not
+  // on the line with the pins, which every sender writes.
+  alignas(kFalseSharing) Pin<Context<L>> context_pin_;
   Counted<ObjectKind::kProc> counted_;
 
  public:
@@ -110,8 +112,8 @@ class Proc : public Pinned<Proc<L>> {
   std::stop_source kill;
 
   // The open itself and each call in progress. Who brings it to zero releases
-  // the Proc.
-  std::atomic<std::uint32_t> users{1};
+  // the Proc. From here on, what its own threads write.
+  alignas(kCacheLine) std::atomic<std::uint32_t> users{1};
   std::atomic<bool> closed{false};
   std::atomic<bool> release_begun{false};
   std::atomic<bool> released{false};
@@ -128,36 +130,38 @@ class Proc : public Pinned<Proc<L>> {
   RefTable<L> refs ABSL_GUARDED_BY(refs_mu);
   bool refs_closed ABSL_GUARDED_BY(refs_mu) = false;
 
-  mutable typename L::QueuesMutex queues_mu ABSL_ACQUIRED_AFTER(refs_mu);
+  // From here on, what senders write: first what each of them does.
+  alignas(kFalseSharing) mutable typename L::QueuesMutex queues_mu
+      ABSL_ACQUIRED_AFTER(refs_mu);
   WorkList todo ABSL_GUARDED_BY(queues_mu);
+  // Threads that wait for process work, the latest first. Under FineGrained
+  // only touched with queues_mu held as well.
+  mutable typename L::WaitersMutex waiters_mu ABSL_ACQUIRED_AFTER(queues_mu);
+  Thread<L>* first_waiting ABSL_GUARDED_BY(waiters_mu) = nullptr;
+  // Transactions queued to this Proc and not yet over (TX-30).
+  std::atomic<std::int32_t> outstanding{0};
+  // How many freezing_tasks there are.
+  std::atomic<std::int32_t> freezers{0};
+  ThreadCounters<L> counters;
+  // BINDER_FREEZE. Set with queues_mu held, and never in a dead Proc; a freezer
+  // that is killed takes it back without a lock.
+  std::atomic<bool> is_frozen{false};
+  bool is_dead ABSL_GUARDED_BY(queues_mu) = false;
+  // What has arrived since BINDER_FREEZE (FZ-10, FZ-11).
+  bool sync_received ABSL_GUARDED_BY(queues_mu) = false;
+  bool async_received ABSL_GUARDED_BY(queues_mu) = false;
+
   // Deaths and changes of freezing that were read and not yet acknowledged.
   WorkList delivered_deaths ABSL_GUARDED_BY(queues_mu);
   WorkList delivered_freezes ABSL_GUARDED_BY(queues_mu);
   std::unordered_map<std::uint64_t, Pin<Node<L>>> nodes
       ABSL_GUARDED_BY(queues_mu);
   std::map<std::int32_t, Pin<Thread<L>>> threads ABSL_GUARDED_BY(queues_mu);
-  bool is_dead ABSL_GUARDED_BY(queues_mu) = false;
-  // What has arrived since BINDER_FREEZE (FZ-10, FZ-11).
-  bool sync_received ABSL_GUARDED_BY(queues_mu) = false;
-  bool async_received ABSL_GUARDED_BY(queues_mu) = false;
   // What threads that are gone have counted.
   CommandTotals retired_commands ABSL_GUARDED_BY(queues_mu);
   // Memory of transactions that its threads have read, for those who send them.
   Spares<Transaction<L>, 16> spare_transactions ABSL_GUARDED_BY(queues_mu);
 
-  // Threads that wait for process work, the latest first. Under FineGrained
-  // only touched with queues_mu held as well.
-  mutable typename L::WaitersMutex waiters_mu ABSL_ACQUIRED_AFTER(queues_mu);
-  Thread<L>* first_waiting ABSL_GUARDED_BY(waiters_mu) = nullptr;
-
-  // Transactions queued to this Proc and not yet over (TX-30).
-  std::atomic<std::int32_t> outstanding{0};
-  // BINDER_FREEZE. Set with queues_mu held, and never in a dead Proc; a freezer
-  // that is killed takes it back without a lock.
-  std::atomic<bool> is_frozen{false};
-  // How many freezing_tasks there are.
-  std::atomic<std::int32_t> freezers{0};
-  ThreadCounters<L> counters;
   Arena<L> arena;
 
  private:

@@ -17,8 +17,9 @@
 
 namespace binderlite::core {
 
+inline constexpr std::size_t kCacheLine = 64;
 // Two cache lines: processors fetch them in pairs.
-inline constexpr std::size_t kFalseSharing = 128;
+inline constexpr std::size_t kFalseSharing = 2 * kCacheLine;
 
 // One T for each processor, or for a few that have to share when there are more
 // than kCount.

@@ -26,13 +26,11 @@ class Spares {
   Spares(const Spares&) = delete;
   Spares& operator=(const Spares&) = delete;
   ~Spares() {
-    while (count_ > 0) ::operator delete(blocks_[--count_]);
+    while (count_ > 0) Release(blocks_[--count_]);
   }
 
   template <class... Args>
   [[nodiscard]] std::unique_ptr<T> New(Args&&... args) {
-    // What new and delete of T do when T has none of its own.
-    static_assert(alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
     if (count_ == 0) return std::make_unique<T>(std::forward<Args>(args)...);
     return std::unique_ptr<T>(::new (blocks_[--count_])
                                   T(std::forward<Args>(args)...));
@@ -60,6 +58,15 @@ class Spares {
  private:
   template <class U, std::size_t kOthersMost>
   friend class Spares;
+
+  // What delete does with the memory of a T, which has no operator of its own.
+  static void Release(void* block) {
+    if constexpr (alignof(T) > __STDCPP_DEFAULT_NEW_ALIGNMENT__) {
+      ::operator delete(block, sizeof(T), std::align_val_t(alignof(T)));
+    } else {
+      ::operator delete(block, sizeof(T));
+    }
+  }
 
   std::array<void*, kMost> blocks_ = {};
   std::size_t count_ = 0;

@@ -18,6 +18,7 @@
 #include "absl/base/thread_annotations.h"
 #include "binderlite/core/counts.h"
 #include "binderlite/core/pin.h"
+#include "binderlite/core/shard.h"
 #include "binderlite/core/spares.h"
 #include "binderlite/core/stats.h"
 #include "binderlite/core/task.h"
@@ -70,7 +71,8 @@ class Thread : public Pinned<Thread<L>> {
         task_pin_(&identity),
         counted_(counts) {}
 
-  Proc<L>* const proc;  // Pinned.
+  // Not on the line with the pins, which those who wake it write.
+  alignas(kFalseSharing) Proc<L>* const proc;  // Pinned.
   const std::int32_t tid;
   Task<L>* const task;  // Pinned.
 
@@ -79,38 +81,37 @@ class Thread : public Pinned<Thread<L>> {
   // descriptors were closed with a buffer.
   std::atomic<bool> need_return;
 
+  CommandCounts commands;
+  // Memory for what its calls make; touched by its calls alone.
+  Spares<Transaction<L>, 8> spare_transactions;
+  Spares<Completion, 8> spare_completions;
+
+  // From here on, what others write, too.
+
   // THREAD_EXIT or release has run: nothing may be queued or stacked any more.
   // Set with queues_mu held, where it is to be read, too; elsewhere it is a
   // hint that the record is of no use any more.
-  std::atomic<bool> is_dead{false};
-
-  CommandCounts commands;
-
-  WorkList todo ABSL_GUARDED_BY(proc->queues_mu);
+  alignas(kCacheLine) std::atomic<bool> is_dead{false};
   // todo holds something worth waking for; deferred items alone are not.
   bool process_todo ABSL_GUARDED_BY(proc->queues_mu) = false;
   // Work came for it that a poller has not been told of; see driver/poll.h.
   bool news ABSL_GUARDED_BY(proc->queues_mu) = false;
+  bool is_waiting ABSL_GUARDED_BY(proc->waiters_mu) = false;
+  // It was taken off the waiting list to look at the Proc's queue, and has not
+  // looked yet: a debt, see driver/wait.h.
+  bool owes_look ABSL_GUARDED_BY(proc->waiters_mu) = false;
+  WorkList todo ABSL_GUARDED_BY(proc->queues_mu);
   // The top of the stack: what it serves or waits for.
   Transaction<L>* stack ABSL_GUARDED_BY(proc->queues_mu) = nullptr;
+  // Its place among the threads that wait for process work.
+  Thread* next_waiting ABSL_GUARDED_BY(proc->waiters_mu) = nullptr;
+  Thread* prev_waiting ABSL_GUARDED_BY(proc->waiters_mu) = nullptr;
   // A failure of its own transaction; while unread, no command is executed.
   ReturnError return_error ABSL_GUARDED_BY(proc->queues_mu);
   // The failure of a call that had been accepted.
   ReturnError reply_error ABSL_GUARDED_BY(proc->queues_mu);
   ExtendedError extended_error ABSL_GUARDED_BY(proc->queues_mu) = {
       0, static_cast<std::uint32_t>(Br::BR_OK), 0};
-
-  // Its place among the threads that wait for process work.
-  Thread* next_waiting ABSL_GUARDED_BY(proc->waiters_mu) = nullptr;
-  Thread* prev_waiting ABSL_GUARDED_BY(proc->waiters_mu) = nullptr;
-  bool is_waiting ABSL_GUARDED_BY(proc->waiters_mu) = false;
-  // It was taken off the waiting list to look at the Proc's queue, and has not
-  // looked yet: a debt, see driver/wait.h.
-  bool owes_look ABSL_GUARDED_BY(proc->waiters_mu) = false;
-
-  // Memory for what its calls make; touched by its calls alone.
-  Spares<Transaction<L>, 8> spare_transactions;
-  Spares<Completion, 8> spare_completions;
 
   // Whether it has a failure to read. For its own calls: nothing but they and
   // the end of the record changes that.

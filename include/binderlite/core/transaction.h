@@ -37,6 +37,7 @@
 #include "binderlite/core/counts.h"
 #include "binderlite/core/file.h"
 #include "binderlite/core/pin.h"
+#include "binderlite/core/shard.h"
 #include "binderlite/core/work.h"
 #include "binderlite/fwd.h"
 #include "binderlite/sync/mutex_lock.h"
@@ -55,7 +56,7 @@ struct FileInFlight {
 enum class TransactionKind : std::uint8_t { kCall, kOneWay, kReply };
 
 template <class L>
-class Transaction : public Work {
+class alignas(kCacheLine) Transaction : public Work {
  public:
   Transaction(LiveCounts& counts, TransactionKind the_kind,
               std::uint32_t debug_id)

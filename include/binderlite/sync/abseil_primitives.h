@@ -310,7 +310,7 @@ class AbseilParker {
   bool Spin(const StopSignals& signals, TimePoint deadline,
             Spinners& spinners) {
     // Between two looks at the clock and at where everybody is.
-    constexpr int kLooks = 16;
+    constexpr int kLooks = 64;
     const auto elsewhere = [this] {
       return waker_cpu_.load(std::memory_order_relaxed) != ::sched_getcpu();
     };
