@@ -12,13 +12,13 @@
 #ifndef BINDERLITE_DRIVER_DISPATCH_H_
 #define BINDERLITE_DRIVER_DISPATCH_H_
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "binderlite/core/buffer.h"
 #include "binderlite/core/context.h"
@@ -303,13 +303,18 @@ struct Incoming {
 
 namespace driver {
 
-// Collects the commands of one item of work.
+// Collects the commands of one item of work: the first one where the caller
+// wants it, the others, if there are any, behind `rest`.
 class IncomingSink {
  public:
+  IncomingSink(Incoming& first, std::vector<Incoming>& rest)
+      : first_(first), rest_(rest) {}
+
   [[nodiscard]] static bool Begin() { return true; }
   [[nodiscard]] bool HasRoom() const { return count_ == 0; }
   [[nodiscard]] bool Put(Br command, const void* payload, std::size_t size) {
-    Incoming& next = items_[count_++];
+    Incoming& next = count_++ == 0 ? first_ : rest_.emplace_back();
+    next = Incoming();
     next.command = command;
     if (command == Br::BR_TRANSACTION_SEC_CTX) {
       TransactionDataSecctx data = {};
@@ -338,12 +343,11 @@ class IncomingSink {
   }
   static void Commit() {}
 
-  [[nodiscard]] const Incoming& at(std::size_t i) const { return items_[i]; }
-  [[nodiscard]] std::size_t count() const { return count_; }
   [[nodiscard]] bool spawn() const { return spawn_; }
 
  private:
-  std::array<Incoming, 4> items_;  // A node's work makes up to four.
+  Incoming& first_;
+  std::vector<Incoming>& rest_;
   std::size_t count_ = 0;
   bool spawn_ = false;
 };

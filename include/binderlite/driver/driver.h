@@ -248,17 +248,14 @@ class BasicThread {
     }
     Call call(*this, std::move(stop));
     if (const Errc error = call.Begin(); error != Errc::kOk) return error;
-    driver::IncomingSink sink;
+    unread_.clear();
+    next_unread_ = 0;
+    driver::IncomingSink sink(incoming, unread_);
     core::Proc<L>& proc = *proc_;
     const Errc error = driver::ReadAndLook(
         call, sink, proc.nonblocking.load(std::memory_order_relaxed), deadline);
     if (error != Errc::kOk) return error;
-    unread_.clear();
-    next_unread_ = 0;
-    incoming = sink.count() > 0 ? sink.at(0) : Incoming{};
-    for (std::size_t i = 1; i < sink.count(); ++i) {
-      unread_.push_back(sink.at(i));
-    }
+    if (sink.empty()) incoming = Incoming();
     if (sink.spawn()) {
       Incoming spawn;
       spawn.command = Br::BR_SPAWN_LOOPER;

@@ -145,8 +145,7 @@ Errc AcknowledgeFreeze(core::Thread<L>& self, std::uint64_t cookie) {
 
 // Tells whoever registered at `node` what has become of its owner.
 template <LockingPolicy L>
-void AnnounceFreeze(core::Node<L>& node, bool is_frozen,
-                    Wakeups<L>& wakeups)
+void AnnounceFreeze(core::Node<L>& node, bool is_frozen, Wakeups<L>& wakeups)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(node.mu) {
   for (core::Ref<L>* ref = node.first_ref; ref != nullptr;) {
     ref->node->mu.AssertHeld();

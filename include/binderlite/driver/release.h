@@ -357,10 +357,10 @@ class [[nodiscard]] Use {
   // False: the Proc is closed, the call must not begin.
   [[nodiscard]] bool open() const { return open_; }
 
-  // Also ends the use that the open itself is.
+  // Also ends the use that the open itself is. The caller has a Pin.
   static void End(core::Proc<L>& proc, const sync::StopSignals& stops) {
-    const core::Pin<core::Proc<L>> pin(&proc);
     if (proc.users.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    const core::Pin<core::Proc<L>> pin(&proc);
     if (!ReleaseProc(pin, stops)) LeaveToReaper(pin);
   }
 
