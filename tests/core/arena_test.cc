@@ -314,6 +314,65 @@ TEST(ArenaTest, SpamCountsANewBufferWhereOneOfItsSenderHasBeen) {
 }
 
 // Rows: AL-22
+TEST(ArenaTest, SpamCountsNoMemoryCutOffBehindOneThatIsMadeAgain) {
+  for (const std::size_t again : {64, 72}) {
+    Arena arena;
+    EXPECT_EQ(arena.Map(2 * kPage), Errc::kOk);
+    Buffer* const first = Allocate(arena, 64);
+    const Arena::Allocation second = arena.Allocate(
+        {.data_size = 64}, /*is_async=*/false, {.sender_pid = 1});
+    ASSERT_EQ(second.error, Errc::kOk);
+    arena.Free(*second.buffer);
+    arena.Free(*first);
+    EXPECT_NE(Allocate(arena, again), nullptr);
+    // Where the second one was, unless it is larger, but not in its memory.
+    EXPECT_EQ(SpamFrom(arena, 1, 1, 3280), std::vector<int>{});
+  }
+}
+
+// A buffer that is freed may rest where it is; nobody can tell.
+// Rows: AL-07
+TEST(ArenaTest, OneThatIsMadeAgainIsLikeANewOne) {
+  Arena arena;
+  EXPECT_EQ(arena.Map(2 * kPage), Errc::kOk);
+  Buffer* const first = Allocate(arena, 64);
+  arena.MarkDelivered(*first);
+  const std::uint64_t address = first->address();
+  EXPECT_TRUE(arena.ClaimOrFree(address).found);
+  EXPECT_EQ(arena.Claim(address), nullptr);
+  EXPECT_TRUE(arena.ListBuffers().empty());
+  EXPECT_EQ(arena.usage().buffers, 0u);
+  EXPECT_EQ(arena.usage().free_bytes, 2 * kPage);
+  EXPECT_EQ(arena.usage().holes, 1u);
+
+  const Arena::Allocation same =
+      arena.Allocate({.data_size = 60, .offsets_size = 0}, /*is_async=*/false,
+                     {.id = 7, .node_id = 8, .sender_pid = 9});
+  ASSERT_EQ(same.error, Errc::kOk);
+  EXPECT_EQ(same.buffer->address(), address);
+  EXPECT_EQ(same.buffer->layout.data_size, 60u);
+  EXPECT_EQ(same.buffer->purpose.id, 7u);
+  EXPECT_FALSE(same.buffer->clear_on_free);
+  EXPECT_EQ(arena.usage().free_bytes, 2 * kPage - 64);
+  arena.Free(*same.buffer);
+
+  // A one-way and one of another size find the memory free.
+  const Arena::Allocation one_way =
+      arena.Allocate({.data_size = 64}, /*is_async=*/true);
+  ASSERT_EQ(one_way.error, Errc::kOk);
+  EXPECT_EQ(one_way.buffer->address(), address);
+  EXPECT_EQ(arena.usage().free_async, kPage - 64);
+  arena.Free(*one_way.buffer);
+  Buffer* const all = Allocate(arena, 2 * kPage);
+  ASSERT_NE(all, nullptr);
+  EXPECT_EQ(all->address(), address);
+  arena.Free(*all);
+  arena.Unmap();
+  EXPECT_EQ(arena.Allocate({.data_size = 2 * kPage}, false).error,
+            Errc::kNoProcess);
+}
+
+// Rows: AL-22
 TEST(ArenaTest, NoSpamAsLongAsThereIsRoom) {
   Arena arena;
   EXPECT_EQ(arena.Map(16 * kPage), Errc::kOk);

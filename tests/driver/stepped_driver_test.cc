@@ -358,6 +358,27 @@ TYPED_TEST(SteppedDriverTest, AReplyToAThreadThatExits) {
   });
 }
 
+// The same thread serves a call, whose end is that of its own.
+// Rows: CC-03 DT-02 TX-23
+TYPED_TEST(SteppedDriverTest, AReplyToAServingThreadThatExits) {
+  this->Tell(All(2), [](World<TypeParam>& world, auto& scheduler) {
+    auto [manager, service, client, handle] = world.Connected();
+    client.Write(Commands().Transact(handle));
+    EXPECT_TRUE(service.Read().Has(Br::BR_TRANSACTION));
+    service.Write(Commands().Transact(0));
+    EXPECT_TRUE(manager.Read().Has(Br::BR_TRANSACTION));
+    scheduler.Spawn("in the middle", [&service = service] {
+      EXPECT_EQ(service.thread().ThreadExit(), Errc::kOk);
+    });
+    scheduler.Spawn("callee", [&manager = manager] {
+      RunWriteRead(manager.thread(), Commands().Reply(), 0);
+    });
+    scheduler.Run();
+    EXPECT_EQ(Codes(client.ReadAll()),
+              (BrList{Br::BR_TRANSACTION_COMPLETE, Br::BR_DEAD_REPLY}));
+  });
+}
+
 // --- The callee goes while the call comes ----------------------------------
 
 template <class L>

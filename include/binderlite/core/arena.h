@@ -336,6 +336,8 @@ class Arena {
         mapped_) {
       SetState(buffer, State::kResting);
       resting_ = &buffer;
+      // What is behind it would be cut off anew by the next one (AL-22).
+      ranges_.ForgetMarks();
       return;
     }
     Forget(buffer);

@@ -61,11 +61,7 @@ class Spares {
 
   // What delete does with the memory of a T, which has no operator of its own.
   static void Release(void* block) {
-    if constexpr (alignof(T) > __STDCPP_DEFAULT_NEW_ALIGNMENT__) {
-      ::operator delete(block, sizeof(T), std::align_val_t(alignof(T)));
-    } else {
-      ::operator delete(block, sizeof(T));
-    }
+    std::allocator<T>().deallocate(static_cast<T*>(block), 1);
   }
 
   std::array<void*, kMost> blocks_ = {};

@@ -713,7 +713,7 @@ Errc Read(Call<L>& call, Sink& sink, bool nonblocking, sync::TimePoint deadline,
 template <LockingPolicy L, class Sink>
 Errc ReadAndLook(Call<L>& call, Sink& sink, bool nonblocking,
                  sync::TimePoint deadline) {
-  bool left = false;
+  bool left = true;  // For who comes back before it has looked.
   const Errc error = Read(call, sink, nonblocking, deadline, left);
   if (error == Errc::kKilled || !left) return error;
   Wakeup<L> wakeup;

@@ -102,9 +102,18 @@ void DropWork(core::WorkList& work_list, Dropped why, Wakeups<L>& wakeups) {
   }
 }
 
+// Nobody serves the call any more.
+template <LockingPolicy L>
+void CutOff(core::Transaction<L>& call) {
+  sync::MutexLock ends(call.mu);
+  call.to_thread.store(nullptr, std::memory_order_release);
+}
+
 // Cuts the stack of a dying thread and returns the call that it was serving at
 // its top, whose sender is to be told. Calls of its own go on without it; a
-// call that it served further down is resolved when they end.
+// call that it served further down is resolved when they end. This may be as
+// soon as they have no sender any more, so from then on both are not to be
+// touched.
 template <LockingPolicy L>
 [[nodiscard]] OwnedTransaction<L> CutStack(core::Thread<L>& thread)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->queues_mu) {
@@ -112,15 +121,20 @@ template <LockingPolicy L>
   OwnedTransaction<L> failed;
   if (t != nullptr && t->IsServedBy(thread)) failed.reset(t);
   while (t != nullptr) {
-    sync::MutexLock ends(t->mu);
     if (t->IsServedBy(thread)) {
-      t->to_thread.store(nullptr, std::memory_order_release);
+      CutOff(*t);
       t = t->to_parent;
-    } else {
-      BINDERLITE_ASSERT(t->from.get() == &thread);
-      t->from.reset();  // Not the last pin: the Proc's table has one.
-      t = t->from_parent;
+      continue;
     }
+    // What it served when it made this call.
+    core::Transaction<L>* const served = t->from_parent;
+    core::Transaction<L>* const next =
+        served != nullptr ? served->to_parent : nullptr;
+    if (served != nullptr) CutOff(*served);
+    sync::MutexLock ends(t->mu);
+    BINDERLITE_ASSERT(t->from.get() == &thread);
+    t->from.reset();  // Not the last pin: the Proc's table has one.
+    t = next;
   }
   return failed;
 }

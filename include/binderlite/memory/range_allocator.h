@@ -123,6 +123,11 @@ class RangeAllocator {
     }
   }
 
+  // The marks of all holes become 0.
+  void ForgetMarks() {
+    for (Hole& hole : by_offset_) hole.mark = 0;
+  }
+
   // Bytes that are managed, and bytes of all holes together.
   std::size_t size() const { return size_; }
   std::size_t free_bytes() const { return free_bytes_; }
