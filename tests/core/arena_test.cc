@@ -315,7 +315,7 @@ TEST(ArenaTest, SpamCountsANewBufferWhereOneOfItsSenderHasBeen) {
 
 // Rows: AL-22
 TEST(ArenaTest, SpamCountsNoMemoryCutOffBehindOneThatIsMadeAgain) {
-  for (const std::size_t again : {64, 72}) {
+  for (const std::size_t again : {std::size_t{64}, std::size_t{72}}) {
     Arena arena;
     EXPECT_EQ(arena.Map(2 * kPage), Errc::kOk);
     Buffer* const first = Allocate(arena, 64);
