@@ -6,6 +6,7 @@
 #define BINDERLITE_TESTS_CONFORMANCE_PROC_FILES_H_
 
 #include <fcntl.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -58,7 +59,12 @@ class TaskWatch {
     // The number of the call that it is blocked in, or "running".
     if (Read(syscall_, text, sizeof(text)) <= 0) return std::nullopt;
     if (text[0] < '0' || text[0] > '9') return std::nullopt;
-    if (std::strtol(text, nullptr, 10) == idle_call_) return std::nullopt;
+    const long call = std::strtol(text, nullptr, 10);
+    if (call == idle_call_) return std::nullopt;
+    // For a moment, as a lock does when it is contended: it wakes by itself.
+    if (call == SYS_nanosleep || call == SYS_clock_nanosleep) {
+      return std::nullopt;
+    }
     // Time on the processor, time waiting for it, times it was put on it.
     std::uint64_t stamp = 0;
     if (Read(schedstat_, text, sizeof(text)) > 0) {
