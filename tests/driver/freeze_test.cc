@@ -52,25 +52,32 @@ Commands Done(std::uint64_t cookie = kWatch) {
   return Commands().Put(Bc::BC_FREEZE_NOTIFICATION_DONE, cookie);
 }
 
-// BINDER_FREEZE that waits, in a thread of its own.
+// BINDER_FREEZE that waits, in a thread of its own. When it is woken it goes no
+// further than that before Join, so that nothing moves while others look.
 template <class L>
 class BlockedFreeze {
  public:
   // Returns once it is about to sleep.
   BlockedFreeze(GateHooks& gates, Actor<L>& freezer, std::int32_t pid,
                 std::stop_token stop = {})
-      : runner_([this, &freezer, pid, stop] {
+      : gates_(gates),
+        tid_(freezer.tid()),
+        runner_([this, &freezer, pid, stop] {
+          gates_.Close(Point::kWoken, tid_);
           error_ = freezer.thread().Freeze(
               {static_cast<std::uint32_t>(pid), 1, kPatient}, stop);
         }) {
-    gates.WaitFor(Point::kParking, freezer.tid());
+    gates.WaitFor(Point::kParking, tid_);
   }
   Errc Join() {
+    gates_.Open(Point::kWoken, tid_);
     runner_.join();
     return error_;
   }
 
  private:
+  GateHooks& gates_;
+  const std::int32_t tid_;
   Errc error_ = Errc::kOk;
   std::jthread runner_;  // Last: it writes the other.
 };
