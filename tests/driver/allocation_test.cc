@@ -2,7 +2,8 @@
 //
 // What calls cost, counted: heap allocations (none, once warm) and acquisitions
 // of mutexes; and what happens without heap memory. An executable of its own,
-// since it replaces operator new.
+// since it replaces operator new, which ThreadSanitizer has one of as well: it
+// is not built there.
 
 #include <atomic>
 #include <cstddef>

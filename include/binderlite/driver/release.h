@@ -283,8 +283,9 @@ bool ReleaseProc(const core::Pin<core::Proc<L>>& pin,
   }
   std::sort(nodes.begin(), nodes.end(),
             [](const auto& a, const auto& b) { return a->ptr < b->ptr; });
-  for (const core::Pin<core::Node<L>>& node : nodes)
+  for (const core::Pin<core::Node<L>>& node : nodes) {
     ReleaseNode(*node, wakeups);
+  }
 
   ReleaseRefs(proc);
 
