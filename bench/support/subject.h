@@ -171,18 +171,24 @@ void MeasureOneWay(benchmark::State& state, Placement placement,
   Report(state, row);
 }
 
-// oneway/<name>/<placement>/<bytes>
+// oneway/<name>/<placement>/<bytes>, for one size
+template <class S, class... Args>
+void RegisterOneWaySize(const std::string& name, std::size_t bytes,
+                        Args... args) {
+  for (const Placement placement : kPlacements) {
+    RegisterRow("oneway/" + name + "/" + std::string(NameOf(placement)) + "/" +
+                    std::to_string(bytes),
+                [=](benchmark::State& state) {
+                  MeasureOneWay<S>(state, placement, bytes, args...);
+                });
+  }
+}
+
+// and for both
 template <class S, class... Args>
 void RegisterOneWay(const std::string& name, Args... args) {
-  for (const Placement placement : kPlacements) {
-    for (const std::size_t bytes : {std::size_t{16}, std::size_t{4096}}) {
-      RegisterRow("oneway/" + name + "/" + std::string(NameOf(placement)) +
-                      "/" + std::to_string(bytes),
-                  [=](benchmark::State& state) {
-                    MeasureOneWay<S>(state, placement, bytes, args...);
-                  });
-    }
-  }
+  RegisterOneWaySize<S>(name, 16, args...);
+  RegisterOneWaySize<S>(name, 4096, args...);
 }
 
 }  // namespace binderlite::bench
