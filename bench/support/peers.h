@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a hand-over between threads costs in plain C++: a call without one, a
-// turn that two threads hand to and fro in all the usual ways (PingPong), and a
+// turn that two threads give each other in all the usual ways (PingPong), and a
 // queue of calls that many clients share (CallQueue). Payloads are copied once
 // each way, as binder does.
 
@@ -21,6 +21,7 @@
 #include <cstring>
 #include <deque>
 #include <mutex>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -172,6 +173,42 @@ class CondvarTurn {
   std::uint32_t turn_ = 0;
 };
 
+// A payload and the turn that says it is there, numbered. What fits into one
+// cache line is in one, as whoever writes this by hand would have it.
+template <class Turn>
+class Handover {
+ public:
+  explicit Handover(std::size_t size)
+      : size_(size),
+        offset_(sizeof(Turn) + size <= kLine
+                    ? sizeof(Turn)
+                    : (sizeof(Turn) + kLine - 1) / kLine * kLine),
+        memory_(static_cast<std::byte*>(
+            ::operator new (offset_ + size, std::align_val_t{kLine}))),
+        turn_(new (memory_) Turn) {}
+  ~Handover() {
+    turn_->~Turn();
+    ::operator delete (memory_, std::align_val_t{kLine});
+  }
+  Handover(const Handover&) = delete;
+  Handover& operator=(const Handover&) = delete;
+
+  void Put(const Bytes& payload) {
+    if (size_ != 0) std::memcpy(data(), payload.data(), size_);
+  }
+  [[nodiscard]] std::byte* data() const { return memory_ + offset_; }
+  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] Turn& turn() const { return *turn_; }
+
+ private:
+  static constexpr std::size_t kLine = 64;
+
+  const std::size_t size_;
+  const std::size_t offset_;
+  std::byte* const memory_;
+  Turn* const turn_;
+};
+
 // One client and one server.
 template <class Turn>
 class PingPong {
@@ -183,7 +220,7 @@ class PingPong {
         }) {}
   ~PingPong() {
     stop_ = true;
-    turn_.Give(kServer);
+    there_.turn().Give(calls_ + 1);
     server_.join();
   }
   PingPong(const PingPong&) = delete;
@@ -193,10 +230,13 @@ class PingPong {
    public:
     explicit Client(PingPong& service) : service_(service) {}
     bool Call(const Bytes& payload) {
-      Copy(service_.there_, payload);
-      service_.turn_.Give(kServer);
-      service_.turn_.Await(kClient);
-      return Answers(service_.back_, payload);
+      const std::uint32_t call = ++service_.calls_;
+      service_.there_.Put(payload);
+      service_.there_.turn().Give(call);
+      service_.back_.turn().Await(call);
+      return payload.size() == service_.back_.size() &&
+             IsFilled(service_.back_.data(), payload.size(),
+                      ValueOf(payload.data(), payload.size()));
     }
 
    private:
@@ -204,26 +244,23 @@ class PingPong {
   };
 
  private:
-  static constexpr std::uint32_t kClient = 0;
-  static constexpr std::uint32_t kServer = 1;
-
   void Serve() {
     Bytes answer(there_.size());
-    for (;;) {
-      turn_.Await(kServer);
+    for (std::uint32_t call = 1;; ++call) {
+      there_.turn().Await(call);
       if (stop_) return;
       AnswerTo(there_.data(), there_.size(), answer);
-      Copy(back_, answer);
-      turn_.Give(kClient);
+      back_.Put(answer);
+      back_.turn().Give(call);
     }
   }
 
-  alignas(64) Turn turn_;
-  // Whose turn it is, has the rest.
-  alignas(64) Bytes there_;
-  alignas(64) Bytes back_;
+  Handover<Turn> there_;
+  Handover<Turn> back_;
+  // Of the client.
+  alignas(64) std::uint32_t calls_ = 0;
   bool stop_ = false;
-  std::thread server_;
+  alignas(64) std::thread server_;
 };
 
 // --- Many clients, many servers, one queue
