@@ -7,7 +7,7 @@
 #   need PACKAGE...   installs the Debian packages that are missing
 #   say TEXT...       prints a heading
 #   usage             prints the comment on top of the script and exits with 2
-#   build PRESET      configures and builds a preset
+#   build PRESET [ARGUMENT...]  configures and builds a preset
 #   run_tests PRESET  runs the tests of a preset
 #   need_gcc_build, need_clang_build  the packages that building takes
 
@@ -60,7 +60,7 @@ build() {
   say "$1: configure"
   CMAKE_CXX_COMPILER_LAUNCHER=$launcher cmake --preset "$1"
   say "$1: build"
-  cmake --build --preset "$1"
+  cmake --build --preset "$@"
 }
 
 run_tests() {
