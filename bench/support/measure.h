@@ -99,21 +99,27 @@ inline void Report(benchmark::State& state, const Measured& row) {
 }
 
 // Calls call(), once or more, until the deadline, and records each; false if
-// one failed.
+// one failed. With fewer than `least` calls by then it goes on, up to `latest`.
 template <class F>
-bool CallUntil(Clock::time_point deadline, F& call, Histogram& latencies) {
+bool CallUntil(Clock::time_point deadline, F& call, Histogram& latencies,
+               std::uint64_t least = 1, Clock::time_point latest = {}) {
   Clock::time_point begin = Clock::now();
   do {
     if (!call()) return false;
     const Clock::time_point end = Clock::now();
     latencies.Record((end - begin).count());
     begin = end;
-  } while (begin < deadline);
+  } while (begin < deadline || (begin < latest && latencies.count() < least));
   return true;
 }
+
+// The same for `time`; up to ten times of it, if calls take so long that there
+// would be less than fifty.
 template <class F>
 bool CallFor(std::chrono::nanoseconds time, F& call, Histogram& latencies) {
-  return CallUntil(Clock::now() + time, call, latencies);
+  constexpr std::uint64_t kLeast = 50;
+  const Clock::time_point now = Clock::now();
+  return CallUntil(now + time, call, latencies, kLeast, now + 10 * time);
 }
 
 // A row of one caller.
@@ -157,7 +163,7 @@ void MeasureClients(benchmark::State& state, int clients, Make make) {
       threads.emplace_back([&] {
         auto call = make();
         Histogram warm_up;
-        bool ok = CallFor(time / 5, call, warm_up);
+        bool ok = CallUntil(Clock::now() + time / 5, call, warm_up);
         warm.arrive_and_wait();
         warm.arrive_and_wait();
         ok = ok && CallUntil(begin + time, call, mine);

@@ -3,6 +3,7 @@
 least to the greatest pass. A chart is to be understood without the text around
 it, and drawn of whatever rows there are."""
 
+import io
 import re
 
 from results import natural
@@ -71,6 +72,15 @@ def _numbers(names, index):
                   key=natural)
 
 
+def _limit(all_axes):
+    """On logarithmic axes: what the medians need, not what outliers do."""
+    ys = [y for axes in all_axes for line in axes.get_lines()
+          if len(line.get_ydata()) and line.get_linestyle() == "-"
+          for y in line.get_ydata() if y > 0]
+    if ys:
+        all_axes[0].set_ylim(min(ys) / 2, max(ys) * 2)
+
+
 def _legend_below(figure, axes_list):
     handles = {}
     for axes in axes_list:
@@ -112,12 +122,14 @@ def roundtrip(results):
                  xlabel="bytes there and back")
         ticks = [4, 128, 4096, 65536, 524288]
         axes.set_xticks(ticks, [size(t) for t in ticks])
+        axes.minorticks_off()
         _grid(axes)
     if not drawn:
         raise NothingToDraw
     all_axes[0].set_yticks([1e1, 1e2, 1e3, 1e4, 1e5, 1e6],
                            ["10 ns", "100 ns", "1 us", "10 us", "100 us",
                             "1 ms"])
+    _limit(all_axes)  # After the ticks, which widen it.
     all_axes[0].set_ylabel("a call and its answer, median (less is better)")
     figure.suptitle("Synchronous round trip between two threads")
     _legend_below(figure, all_axes)
@@ -145,6 +157,7 @@ def clients(results):
         _grid(axes)
     if not drawn:
         raise NothingToDraw
+    _limit(all_axes)
     all_axes[0].set_ylabel("calls per second (more is better)")
     figure.suptitle("Many clients of one server, 128 bytes there and back")
     _legend_below(figure, all_axes)
@@ -243,7 +256,10 @@ def growth(results):
     axes.axhline(1.25, color="#888888", linestyle="--", linewidth=0.8)
     axes.annotate("target: no more than this", (1, 1.25), xytext=(2, 3),
                   textcoords="offset points", fontsize=8, color="#666666")
-    axes.set(xscale="log", ylim=(0, None), xlabel="how many there are",
+    axes.set_xscale("log")
+    axes.set_xticks([1, 10, 100, 1000, 10000, 100000],
+                    ["1", "10", "100", "1,000", "10,000", "100,000"])
+    axes.set(ylim=(0, None), xlabel="how many there are",
              ylabel="time, times that with the fewest",
              title="What a call costs with more of everything around it")
     _grid(axes)
@@ -290,25 +306,25 @@ def _exits(axes, results, arrangement, pair, title, subtitle):
         if p99 is not None:
             axes.plot([index, index], [p50.median, high], color="#333333",
                       linewidth=0.8)
-        text = ("STUCK until the\nholder lets go" if is_stuck else
+        text = ("STUCK\nuntil the\nholder lets go" if is_stuck else
                 _duration(p50.median))
         axes.annotate(text, (index, high), xytext=(0, 4), ha="center",
-                      textcoords="offset points", fontsize=8,
+                      textcoords="offset points",
+                      fontsize=7 if is_stuck else 9,
                       fontweight="bold" if bold else "normal",
                       color="#b2182b" if is_stuck else "#222222")
     futex = results.stat("kill/futex/16")
     if futex is not None:
-        axes.axhline(futex.median, color="#666666", linestyle="--",
-                     linewidth=0.8)
-        axes.annotate("waking 16 futex waiters", (-0.45, futex.median),
-                      xytext=(0, 2), textcoords="offset points", fontsize=7,
-                      color="#555555")
+        axes.axhline(futex.median, color="#333333", linestyle="--",
+                     linewidth=0.8, label="waking 16 sleeping threads, without "
+                     "anything else")
+        axes.legend(loc="upper right", frameon=False, fontsize=7)
     axes.set_yscale("log")
     if drawn:
-        axes.set_ylim(1e3, top * 8)
+        axes.set_ylim(1e3, top * 20)
         axes.set_yticks([1e3, 1e4, 1e5, 1e6, 1e7],
                         ["1 us", "10 us", "100 us", "1 ms", "10 ms"])
-    axes.set_ylabel("from the kill until all have left")
+    axes.set_ylabel("from the kill until all have left (less is better)")
     axes.set_title(f"{title}\n{subtitle}", fontsize=10)
     _name_disciplines(axes, shown)
     _grid(axes)
@@ -339,8 +355,8 @@ def _pairs(axes, results, arrangement, pair, title, subtitle):
                      error_kw={"elinewidth": 0.6, "capsize": 2})
             axes.annotate(count, (x, 0), xytext=(0, 2), ha="center",
                           textcoords="offset points", fontsize=7,
-                          color="white")
-    axes.set_ylabel("thousand calls per second")
+                          color="white" if discipline in pair else "#666666")
+    axes.set_ylabel("thousand calls per second (more is better)")
     axes.set_title(f"{title}\n{subtitle}", fontsize=10)
     _name_disciplines(axes, shown)
     _grid(axes)
@@ -350,17 +366,20 @@ def _pairs(axes, results, arrangement, pair, title, subtitle):
 def lab(results):
     """What each step brought: the pair that a panel is about is in full
     colour."""
-    figure, (patch, reply, fine) = pyplot.subplots(1, 3, figsize=(14, 5))
+    figure, (patch, reply, fine) = pyplot.subplots(1, 3, figsize=(14, 5.4))
     drawn = [
         _exits(patch, results, "16", ("kAlways", "kUnlessKilled"),
                "What the 2017 patch changed",
-               "16 threads that wait are killed while another holds the lock"),
+               "16 threads that wait for work are killed\n"
+               "while another one stalls inside the driver"),
         _exits(reply, results, "entering", ("kUnlessKilled", "kInterruptible"),
                "What the reply to it adds",
-               "threads that are just calling are killed meanwhile"),
+               "threads that begin a call are killed\n"
+               "while another one stalls inside the driver"),
         _pairs(fine, results, "pairs", ("kInterruptible", "FineGrained"),
                "What fine-grained locks add",
-               "1, 2, 4, 8 clients, each with a server of its own"),
+               "1, 2, 4, 8 clients that have nothing in common,\n"
+               "each with a server of its own"),
     ]
     if not any(drawn):
         raise NothingToDraw
@@ -465,6 +484,9 @@ def draw(name, results, directory):
         pyplot.close("all")
         return "not drawn, nothing of it was measured"
     directory.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Date": None})
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None})
     pyplot.close(figure)
+    # A hundredth of a point is as good as a millionth.
+    path.write_text(re.sub(r"(\d\.\d\d)\d+", r"\1", text.getvalue()))
     return None
