@@ -13,6 +13,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(_ROOT / "scripts/lib/bench"))
 
 import charts  # noqa: E402
+import passes  # noqa: E402
 import report  # noqa: E402
 import tables  # noqa: E402
 import targets  # noqa: E402
@@ -197,6 +198,45 @@ class BenchReportTest(unittest.TestCase):
         for target in targets.TARGETS:
             self.assertIn("{{target %s}}" % target.id, template)
             self.assertIn("{{missed %s}}" % target.id, template)
+
+    def _make_executable(self, path, text):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+
+    def test_passes_run_programs_and_scripts(self):
+        writes = """#!/bin/sh
+for argument; do
+  case $argument in
+    --benchmark_out=*) out=${argument#*=} ;;
+    --benchmark_list_tests*) echo NAME/a; exit ;;
+  esac
+done
+echo '{"benchmarks": [{"name": "NAME/a", "p50": 1}]}' >"$out"
+"""
+        bench, build = self.directory / "bench", self.directory / "build"
+        for name in ("one", "other", "absent"):
+            (bench / f"{name}.cc").parent.mkdir(exist_ok=True)
+            (bench / f"{name}.cc").touch()
+        self._make_executable(build / "one", writes.replace("NAME", "one"))
+        self._make_executable(build / "other", "#!/bin/sh\nexit 3\n")
+        self._make_executable(bench / "size.sh", writes.replace("NAME", "size"))
+        programs, absent = passes.find(bench, build, ())
+        self.assertEqual(absent, ["absent"])
+        self.assertEqual(sorted(p.name for p in programs),
+                         ["one", "other", "size"])
+        out = self.directory / "results"
+        errors = passes.run(programs, out, 2, say=lambda line: None)
+        self.assertEqual(len(errors), 2)  # "other", in both passes.
+        results = Results.load(out)
+        self.assertEqual(results.names(), ["one/a", "size/a"])
+        self.assertEqual(results.stat("size/a").passes, 2)
+
+        only = self.directory / "only"
+        passes.run(programs, only, 1, "^one/", say=lambda line: None)
+        self.assertEqual(Results.load(only).names(), ["one/a"])
+        passes.run(programs, only, 1, "^size/a$", say=lambda line: None)
+        self.assertIn("size/a", Results.load(only).names())
 
     def test_cells(self):
         self.assertEqual(tables.figure(1234.5), "1234")

@@ -15,6 +15,10 @@ import time
 _TIMEOUT_S = 1200
 
 
+# What may follow in the names that Google Benchmark knows.
+_REST = r"(/(iterations|repeats|min_time|real_time|manual_time).*)?$"
+
+
 class Program:
     """An executable of bench/*.cc, or a script in bench/."""
 
@@ -84,10 +88,13 @@ def run(programs, directory, runs, only="", row_seconds=0, interleave=True,
     """Returns what went wrong."""
     only = only or ""
     errors = []
+    if only.endswith("$"):
+        only = only[:-1] + _REST
     programs = [p for p in programs if p.has_rows(only)]
-    if only:  # Scripts have one kind of rows, which is in their name.
+    if only:  # Scripts have one kind of rows, whose name theirs begins with.
+        family = re.split(r"[^\w-]", only.lstrip("^("))[0]
         programs = [p for p in programs if not p.is_script or
-                    re.search(only, p.name)]
+                    (family and re.match(family, p.name))]
     for number in range(1, runs + 1):
         into = pathlib.Path(directory) / str(number)
         into.mkdir(parents=True, exist_ok=True)
