@@ -8,6 +8,8 @@
 //   cpu           nanoseconds of processor time of the whole process
 //   switches      context switches of the whole process, of both kinds
 //   rate          calls or messages per second
+//   fairness      of many clients: the calls of the one that made the fewest,
+//                 beside the mean
 //
 // A row is one iteration for Google Benchmark, with a time that we report: the
 // time decides how many calls there are, not the other way round, as calls
@@ -21,6 +23,7 @@
 #include <benchmark/benchmark.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <atomic>
 #include <barrier>
 #include <chrono>
@@ -181,8 +184,15 @@ void MeasureClients(benchmark::State& state, int clients, Make make) {
     state.SkipWithError("call failed");
     return;
   }
-  for (const Histogram& mine : latencies) row.latencies.Add(mine);
+  std::uint64_t fewest = latencies.front().count();
+  for (const Histogram& mine : latencies) {
+    row.latencies.Add(mine);
+    fewest = std::min(fewest, mine.count());
+  }
   row.calls = static_cast<double>(row.latencies.count());
+  // Quantiles are of calls, and do not show that somebody made hardly any.
+  state.counters["fairness"] =
+      static_cast<double>(fewest) * clients / row.calls;
   Report(state, row);
 }
 
