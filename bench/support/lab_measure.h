@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the rows of the laboratory have in common: the clock, what the process
+// has cost so far, the counters under their usual names, and the one argument
+// of these programs that Google Benchmark does not know.
+
+#ifndef BINDERLITE_BENCH_SUPPORT_LAB_MEASURE_H_
+#define BINDERLITE_BENCH_SUPPORT_LAB_MEASURE_H_
+
+#include <benchmark/benchmark.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/resource.h>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "binderlite/sync/locking.h"
+#include "support/lab_histogram.h"
+
+namespace binderlite::bench {
+
+using LabClock = std::chrono::steady_clock;
+
+inline std::uint64_t Nanoseconds(LabClock::duration time) {
+  const auto count =
+      std::chrono::duration_cast<std::chrono::nanoseconds>(time).count();
+  return count > 0 ? static_cast<std::uint64_t>(count) : 0;
+}
+
+// The discipline as rows name it.
+template <class L>
+std::string LabName() {
+  std::string_view name = L::kName;
+  if (const auto at = name.find('<'); at != name.npos) {
+    name = name.substr(at + 1, name.size() - at - 2);
+  }
+  return std::string(name);
+}
+
+// What the process has used up.
+struct LabUsage {
+  double cpu_ns = 0;
+  double switches = 0;
+
+  static LabUsage Now() {
+    struct rusage usage = {};
+    ::getrusage(RUSAGE_SELF, &usage);
+    const auto Ns = [](const timeval& time) {
+      return static_cast<double>(time.tv_sec) * 1e9 +
+             static_cast<double>(time.tv_usec) * 1e3;
+    };
+    return {Ns(usage.ru_utime) + Ns(usage.ru_stime),
+            static_cast<double>(usage.ru_nvcsw) +
+                static_cast<double>(usage.ru_nivcsw)};
+  }
+  [[nodiscard]] LabUsage Since(const LabUsage& before) const {
+    return {cpu_ns - before.cpu_ns, switches - before.switches};
+  }
+};
+
+// <name>p50, <name>p99 and <name>max.
+inline void Report(benchmark::State& state, const std::string& name,
+                   const LabHistogram& histogram) {
+  state.counters[name + "p50"] = histogram.Percentile(0.5);
+  state.counters[name + "p99"] = histogram.Percentile(0.99);
+  state.counters[name + "max"] = histogram.max();
+}
+
+// Has the calling thread run on one processor of those that the program may
+// use, for as long as this lives; does nothing if there are not as many.
+class LabPin {
+ public:
+  explicit LabPin(int index) {
+    ::pthread_getaffinity_np(::pthread_self(), sizeof(before_), &before_);
+    if (CPU_COUNT(&before_) <= index) return;
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+      if (!CPU_ISSET(cpu, &before_) || index-- > 0) continue;
+      cpu_set_t one;
+      CPU_ZERO(&one);
+      CPU_SET(cpu, &one);
+      pinned_ =
+          ::pthread_setaffinity_np(::pthread_self(), sizeof(one), &one) == 0;
+      return;
+    }
+  }
+  LabPin(const LabPin&) = delete;
+  LabPin& operator=(const LabPin&) = delete;
+  ~LabPin() {
+    if (pinned_) {
+      ::pthread_setaffinity_np(::pthread_self(), sizeof(before_), &before_);
+    }
+  }
+
+ private:
+  cpu_set_t before_;
+  bool pinned_ = false;
+};
+
+// Takes --<name>=<number> out of the arguments.
+inline std::optional<long> TakeNumber(int& argc, char** argv,
+                                      std::string_view name) {
+  std::optional<long> number;
+  const std::string start = "--" + std::string(name) + "=";
+  int kept = 0;
+  for (int i = 0; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    if (i > 0 && argument.starts_with(start)) {
+      number = std::stol(std::string(argument.substr(start.size())));
+    } else {
+      argv[kept++] = argv[i];
+    }
+  }
+  argc = kept;
+  argv[argc] = nullptr;
+  return number;
+}
+
+}  // namespace binderlite::bench
+
+#endif  // BINDERLITE_BENCH_SUPPORT_LAB_MEASURE_H_
