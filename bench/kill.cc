@@ -26,8 +26,8 @@
 // long it stalled ("stall", in ns).
 //
 //   --kills=N   for each row; default 1500. Those in which threads will be
-//               stuck have a hundredth of it, since each kill costs a stall, and
-//               the others with entering threads a tenth.
+//               stuck have a hundredth of it, since each kill costs a stall,
+//               and the others with entering threads a tenth.
 
 #include <absl/synchronization/mutex.h>
 #include <benchmark/benchmark.h>
@@ -43,17 +43,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <functional>
-#include <memory>
 #include <string>
 #include <thread>
 #include <type_traits>
-#include <utility>
-#include <vector>
 
 #include "binderlite/driver/driver.h"
 #include "support/lab_histogram.h"
 #include "support/lab_measure.h"
+#include "support/lab_team.h"
 
 namespace binderlite::bench {
 namespace {
@@ -63,90 +60,6 @@ constexpr int kEntering = 4;
 
 // From when all look asleep until they are.
 constexpr auto kToFallAsleep = std::chrono::microseconds(100);
-
-template <class Condition>
-void YieldUntil(Condition condition) {
-  while (!condition()) std::this_thread::yield();
-}
-
-template <class Condition>
-bool YieldUntil(Condition condition, LabClock::time_point deadline) {
-  while (!condition()) {
-    if (LabClock::now() >= deadline) return false;
-    std::this_thread::yield();
-  }
-  return true;
-}
-
-// A number of threads that do the same thing, all at once, again and again.
-class Team {
- public:
-  // `job` is called as the n-th member.
-  Team(int size, std::function<void(int)> job) : job_(std::move(job)) {
-    for (int n = 0; n < size; ++n) {
-      members_.emplace_back([this, n] { Run(n); });
-    }
-  }
-  ~Team() {
-    ends_.store(true);
-    Start();
-  }
-  Team(const Team&) = delete;
-  Team& operator=(const Team&) = delete;
-
-  void Start() {
-    round_.fetch_add(1);
-    round_.notify_all();
-  }
-
- private:
-  void Run(int n) {
-    for (std::uint32_t round = 0;;) {
-      round_.wait(round);
-      ++round;
-      if (ends_.load()) return;
-      job_(n);
-    }
-  }
-
-  const std::function<void(int)> job_;
-  std::atomic<std::uint32_t> round_{0};
-  std::atomic<bool> ends_{false};
-  // Last: they end before what they use.
-  std::vector<std::jthread> members_;
-};
-
-// When the members of a team were done; each has a line of its own.
-class Exits {
- public:
-  void Reset() {
-    for (Exit& exit : exits_) exit.out.store(false);
-  }
-  void Leave(int n) {
-    Exit& exit = exits_[static_cast<std::size_t>(n)];
-    exit.time = LabClock::now();
-    exit.out.store(true, std::memory_order_release);
-  }
-  [[nodiscard]] int Out(int size) const {
-    return static_cast<int>(
-        std::count_if(exits_.begin(), exits_.begin() + size,
-                      [](const Exit& exit) { return exit.out.load(); }));
-  }
-  // All are out.
-  [[nodiscard]] LabClock::time_point Last(int size) const {
-    return std::max_element(
-               exits_.begin(), exits_.begin() + size,
-               [](const Exit& a, const Exit& b) { return a.time < b.time; })
-        ->time;
-  }
-
- private:
-  struct alignas(128) Exit {
-    LabClock::time_point time;
-    std::atomic<bool> out{false};
-  };
-  std::array<Exit, kWaiting> exits_;
-};
 
 // The memory of a process that is short of it: reading it does not come back
 // until it is let go.
@@ -206,15 +119,6 @@ constexpr bool IsKillable() {
   }
 }
 
-// How many of the Proc's threads sleep.
-template <class L>
-int Asleep(core::Proc<L>& proc) {
-  sync::MutexLock lock(proc.tasks_mu);
-  return static_cast<int>(std::count_if(
-      proc.tasks.begin(), proc.tasks.end(),
-      [](const auto& task) { return task.second->parker.parked(); }));
-}
-
 template <class L, bool kEnters>
 void Kill(benchmark::State& state) {
   constexpr int kThreads = kEnters ? kEntering : kWaiting;
@@ -242,7 +146,7 @@ void Kill(benchmark::State& state) {
   };
 
   BasicProc<L> victim;
-  Exits exits;
+  Exits<kThreads> exits;
   Team victims(kThreads, [&](int n) {
     BasicThread<L> self = victim.Attach(victim.pid() + n);
     Incoming work;
@@ -268,13 +172,12 @@ void Kill(benchmark::State& state) {
 
     const LabClock::time_point killed = LabClock::now();
     victim.Kill();
-    if (!YieldUntil([&] { return exits.Out(kThreads) == kThreads; },
-                    killed + kStall)) {
-      all.stuck += kThreads - exits.Out(kThreads);
+    if (!YieldUntil([&] { return exits.Out() == kThreads; }, killed + kStall)) {
+      all.stuck += kThreads - exits.Out();
     }
     stalling.LetGo();
-    YieldUntil([&] { return exits.Out(kThreads) == kThreads; });
-    all.Count(killed, exits.Last(kThreads));
+    YieldUntil([&] { return exits.Out() == kThreads; });
+    all.Count(killed, exits.Last());
     YieldUntil([&] { return victim.released() && holder_is_out.load(); });
   }
   all.Report(state);
@@ -304,7 +207,7 @@ void WakeFutex(benchmark::State& state) {
     return words[kEach ? static_cast<std::size_t>(n) : 0];
   };
   std::atomic<int> waiting{0};
-  Exits exits;
+  Exits<kWaiting> exits;
   Team sleepers(kWaiting, [&](int n) {
     FutexWord& word = WordOf(n);
     waiting.fetch_add(1);
@@ -331,8 +234,8 @@ void WakeFutex(benchmark::State& state) {
       words[0].value.store(1, std::memory_order_release);
       words[0].Wake(INT_MAX);
     }
-    YieldUntil([&] { return exits.Out(kWaiting) == kWaiting; });
-    all.Count(woken, exits.Last(kWaiting));
+    YieldUntil([&] { return exits.Out() == kWaiting; });
+    all.Count(woken, exits.Last());
   }
   all.Report(state);
 }

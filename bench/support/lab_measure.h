@@ -62,12 +62,12 @@ struct LabUsage {
   }
 };
 
-// <name>p50, <name>p99 and <name>max.
+// <name>p50, <name>p99 and <name>max, in nanoseconds.
 inline void Report(benchmark::State& state, const std::string& name,
-                   const LabHistogram& histogram) {
-  state.counters[name + "p50"] = histogram.Percentile(0.5);
-  state.counters[name + "p99"] = histogram.Percentile(0.99);
-  state.counters[name + "max"] = histogram.max();
+                   const LabHistogram& histogram, double ns_per_unit = 1) {
+  state.counters[name + "p50"] = histogram.Percentile(0.5) * ns_per_unit;
+  state.counters[name + "p99"] = histogram.Percentile(0.99) * ns_per_unit;
+  state.counters[name + "max"] = histogram.max() * ns_per_unit;
 }
 
 // Has the calling thread run on one processor of those that the program may
