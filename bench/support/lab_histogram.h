@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // LabHistogram: how often which value was seen, in buckets that grow with the
-// value: 16 of them between a power of two and the next, so what it says of a
-// value is wrong by at most a thirty-second of it.
+// value: 32 of them between a power of two and the next, so what it says of a
+// value is wrong by at most a sixty-fourth of it.
 //
 // Takes no locks and is no meeting point of threads: each thread has one of its
 // own, and they are merged when the threads are done.
@@ -52,10 +52,10 @@ class LabHistogram {
   [[nodiscard]] std::uint64_t total() const { return total_; }
 
  private:
-  static constexpr int kBits = 4;
+  static constexpr int kBits = 5;
   static constexpr std::size_t kPerOctave = std::size_t{1} << kBits;
 
-  // Values below 16 have a bucket each.
+  // Values below 32 have a bucket each.
   static std::size_t BucketOf(std::uint64_t value) {
     if (value < kPerOctave) return static_cast<std::size_t>(value);
     const int octave = 63 - std::countl_zero(value) - kBits;
