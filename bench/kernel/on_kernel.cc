@@ -8,6 +8,10 @@
 //   ours-park   the same with WaitOptions::ParkAtOnce
 //   ours-typed  the same with the driver's typed operations
 //   futex       between two threads that hand a turn to and fro
+//   futex-processes
+//               the same between two processes, in shared memory: what the
+//               kernel's binder has to be compared with, since changing from
+//               one address space to another is dear in an emulated machine
 //
 // The first three run the same code, apart from the system call. Placements:
 // wherever the system has them (row kernel/<subject>/4), both on one processor
@@ -47,6 +51,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <new>
 #include <string>
 #include <thread>
 #include <utility>
@@ -235,40 +240,6 @@ class KernelPort {
   int fd_;
 };
 
-// A process that serves on the kernel's binder, for as long as this lives. To
-// be started while there is one thread only.
-class KernelServer {
- public:
-  KernelServer() {
-    int ready[2];
-    if (::pipe(ready) != 0) Die("pipe");
-    pid_ = ::fork();
-    if (pid_ < 0) Die("fork");
-    if (pid_ == 0) {
-      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      KernelPort port;
-      if (!port.BecomeManager()) Die("BINDER_SET_CONTEXT_MGR");
-      if (::write(ready[1], "", 1) != 1) Die("write");
-      Serve(port);
-      ::_exit(0);
-    }
-    char byte = 0;
-    ::close(ready[1]);
-    if (::read(ready[0], &byte, 1) != 1) Die("the server does not start");
-    ::close(ready[0]);
-  }
-  KernelServer(const KernelServer&) = delete;
-  KernelServer& operator=(const KernelServer&) = delete;
-  ~KernelServer() {
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-  }
-  [[nodiscard]] pid_t pid() const { return pid_; }
-
- private:
-  pid_t pid_;
-};
-
 class OurPort {
  public:
   explicit OurPort(Thread& thread) : thread_(&thread) {}
@@ -333,54 +304,98 @@ LabHistogram MeasureOurs(Placement placement, int calls, bool typed,
   return times;
 }
 
-// Hands a turn to and fro between two threads.
+// A turn that is handed to and fro, and a number that goes with it.
 class FutexTurn {
  public:
+  static constexpr std::uint32_t kClient = 0;
+  static constexpr std::uint32_t kServer = 1;
+  static constexpr std::uint32_t kEnd = 2;
+
+  // Answers each number with the next one.
+  void Serve() {
+    while (AwaitOther(kClient) != kEnd) {
+      back_ = there_ + 1;
+      Give(kClient);
+    }
+  }
+  bool Call(std::uint32_t& number) {
+    there_ = number;
+    Give(kServer);
+    AwaitOther(kServer);
+    return back_ == ++number;
+  }
+  void End() { Give(kEnd); }
+
+ private:
   void Give(std::uint32_t to) {
     turn_.store(to, std::memory_order_release);
-    Futex(FUTEX_WAKE_PRIVATE, 1);
+    Futex(FUTEX_WAKE, 1);
   }
   // Waits until it is no longer `turn`; returns whose it is.
   std::uint32_t AwaitOther(std::uint32_t turn) {
     for (;;) {
       const std::uint32_t now = turn_.load(std::memory_order_acquire);
       if (now != turn) return now;
-      Futex(FUTEX_WAIT_PRIVATE, turn);
+      Futex(FUTEX_WAIT, turn);
     }
   }
 
- private:
   void Futex(int operation, std::uint32_t value) {
     ::syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&turn_), operation,
               value, nullptr, nullptr, 0);
   }
+
   std::atomic<std::uint32_t> turn_{0};
+  std::uint32_t there_ = 0;
+  std::uint32_t back_ = 0;
 };
 
 LabHistogram MeasureFutex(Placement placement, int calls) {
-  constexpr std::uint32_t kClient = 0;
-  constexpr std::uint32_t kServer = 1;
-  constexpr std::uint32_t kEnd = 2;
   FutexTurn turn;
-  std::uint32_t there = 0;
-  std::uint32_t back = 0;
   std::jthread server([&] {
     Place(placement, 1);
-    while (turn.AwaitOther(kClient) != kEnd) {
-      back = there + 1;
-      turn.Give(kClient);
-    }
+    turn.Serve();
   });
   std::uint32_t number = 0;
-  LabHistogram times = Measure(calls, [&] {
-    there = number;
-    turn.Give(kServer);
-    turn.AwaitOther(kServer);
-    return back == ++number;
-  });
-  turn.Give(kEnd);
+  LabHistogram times = Measure(calls, [&] { return turn.Call(number); });
+  turn.End();
   return times;
 }
+
+// A process for as long as this lives. To be started while there is one thread
+// only.
+class ServerProcess {
+ public:
+  // `main` is called in it; it calls its argument when it is ready.
+  explicit ServerProcess(
+      const std::function<void(std::function<void()>)>& main) {
+    int ready[2];
+    if (::pipe(ready) != 0) Die("pipe");
+    pid_ = ::fork();
+    if (pid_ < 0) Die("fork");
+    if (pid_ == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      main([&ready] {
+        if (::write(ready[1], "", 1) != 1) Die("write");
+      });
+      ::_exit(0);
+    }
+    char byte = 0;
+    ::close(ready[1]);
+    if (::read(ready[0], &byte, 1) != 1) Die("the server does not start");
+    ::close(ready[0]);
+  }
+  ServerProcess(const ServerProcess&) = delete;
+  ServerProcess& operator=(const ServerProcess&) = delete;
+  ~ServerProcess() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  [[nodiscard]] pid_t pid() const { return pid_; }
+
+ private:
+  pid_t pid_;
+};
 
 // --- Passes ------------------------------------------------------------------
 
@@ -422,7 +437,20 @@ void Print(const std::vector<std::string>& order,
 }
 
 int Main(int passes, int calls) {
-  const KernelServer server;
+  void* const shared = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE,
+                              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (shared == MAP_FAILED) Die("mmap");
+  auto* const turn = ::new (shared) FutexTurn;
+  const ServerProcess kernel_server([](const std::function<void()>& ready) {
+    KernelPort port;
+    if (!port.BecomeManager()) Die("BINDER_SET_CONTEXT_MGR");
+    ready();
+    Serve(port);
+  });
+  const ServerProcess futex_server([turn](const std::function<void()>& ready) {
+    ready();
+    turn->Serve();
+  });
   Caller<KernelPort> kernel((KernelPort()));
   std::uint32_t number = 0;
 
@@ -430,7 +458,7 @@ int Main(int passes, int calls) {
   const std::vector<std::pair<std::string, Subject>> subjects = {
       {"kernel",
        [&](Placement placement) {
-         Place(placement, 1, server.pid());
+         Place(placement, 1, kernel_server.pid());
          return Measure(calls, [&] { return kernel.Call(number); });
        }},
       {"ours",
@@ -448,6 +476,12 @@ int Main(int passes, int calls) {
        }},
       {"futex",
        [&](Placement placement) { return MeasureFutex(placement, calls); }},
+      {"futex-processes",
+       [&](Placement placement) {
+         Place(placement, 1, futex_server.pid());
+         std::uint32_t count = 0;
+         return Measure(calls, [&] { return turn->Call(count); });
+       }},
   };
   const std::pair<Placement, const char*> placements[] = {
       {Placement::kFree, "/4"},
