@@ -8,14 +8,14 @@
 #
 #   --benchmark_out=FILE   writes the rows there, as JSON laid out like Google
 #                          Benchmark's; without it they are printed
-#   --passes=N             default 7
-#   --calls=N              of each subject in each pass; default 2000
+#   --passes=N             default 3
+#   --calls=N              of each subject in each pass, at most; default 2000
 #   --kernel=6.12|6.1      default 6.12
 set -euo pipefail
 start=$PWD
 source "$(dirname "$0")/../../scripts/lib/install.sh"
 
-out='' passes=7 calls=2000 kernel=6.12
+out='' passes=3 calls=2000 kernel=6.12
 for argument in "$@"; do
   value=${argument#*=}
   case $argument in

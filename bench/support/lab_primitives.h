@@ -82,7 +82,7 @@ template <class M, bool kEach>
 class ABSL_LOCKABLE LabMutex {
  public:
   void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-    (void)Timed([this] {
+    (void)Timed([this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
       mu_.Lock();
       return true;
     });
@@ -90,7 +90,9 @@ class ABSL_LOCKABLE LabMutex {
   // Of a StopMutex.
   [[nodiscard]] bool Lock(const sync::StopSignals& signals)
       ABSL_EXCLUSIVE_TRYLOCK_FUNCTION(true) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-    return Timed([this, &signals] { return mu_.Lock(signals); });
+    return Timed([this, &signals]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+      return mu_.Lock(signals);
+    });
   }
   void Unlock() ABSL_UNLOCK_FUNCTION() ABSL_NO_THREAD_SAFETY_ANALYSIS {
     const std::uint64_t since = locked_at_;
