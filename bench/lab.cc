@@ -310,7 +310,7 @@ class Lab {
   alignas(128) std::atomic<Phase> phase_{Phase::kWarm};
   alignas(128) std::uint32_t sides_ = 0;
   LabHistogram exit_times_;
-  LockRecorder stall_locks_{1};
+  LockRecorder stall_locks_{1, 1};  // It takes few: each is timed.
   LabWorld<L> world_;
   std::deque<BasicProc<L>> procs_;
   std::deque<Side> servers_;

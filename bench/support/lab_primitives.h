@@ -6,9 +6,9 @@
 //
 // So as to disturb little of what it measures: each thread writes to a recorder
 // of its own, without locks; time is the processor's counter where there is
-// one; and of the ordinary mutexes, of which a call takes many, only one
-// acquisition in eight, drawn at random, is timed, and then counts for eight.
-// The binder lock is timed each time. All are counted.
+// one; and of the acquisitions, of which a call has many, only one in eight,
+// drawn at random, is timed, and then counts for eight. All are counted. So
+// what is said to be the longest is the longest of those that were timed.
 
 #ifndef BINDERLITE_BENCH_SUPPORT_LAB_PRIMITIVES_H_
 #define BINDERLITE_BENCH_SUPPORT_LAB_PRIMITIVES_H_
@@ -42,27 +42,29 @@ class alignas(128) LockRecorder {
     return recorder;
   }
 
-  explicit LockRecorder(std::uint32_t seed) : random_(2 * seed + 1) {}
+  static constexpr std::uint32_t kOneIn = 8;
+
+  // Times one acquisition in `one_in`.
+  explicit LockRecorder(std::uint32_t seed, std::uint32_t one_in = kOneIn)
+      : one_in_(one_in), random_(2 * seed + 1) {}
 
   // For as long as it is on.
   void SetOn(bool on) { on_ = on; }
 
-  static constexpr std::uint32_t kOneIn = 8;
   // Counts an acquisition; whether it is to be timed.
-  bool Count(bool each) {
+  bool Count() {
     if (!on_) return false;
     ++acquisitions_;
-    if (each) return true;
     random_ ^= random_ << 13;
     random_ ^= random_ >> 17;
     random_ ^= random_ << 5;
-    return random_ % kOneIn == 0;
+    return random_ % one_in_ == 0;
   }
-  void Waited(std::uint64_t from, std::uint64_t to, bool each) {
-    waits_.Add(to > from ? to - from : 0, each ? 1 : kOneIn);
+  void Waited(std::uint64_t from, std::uint64_t to) {
+    waits_.Add(to > from ? to - from : 0, one_in_);
   }
-  void Held(std::uint64_t from, std::uint64_t to, bool each) {
-    holds_.Add(to > from ? to - from : 0, each ? 1 : kOneIn);
+  void Held(std::uint64_t from, std::uint64_t to) {
+    holds_.Add(to > from ? to - from : 0, one_in_);
   }
 
   [[nodiscard]] const LabHistogram& waits() const { return waits_; }
@@ -70,6 +72,7 @@ class alignas(128) LockRecorder {
   [[nodiscard]] std::uint64_t acquisitions() const { return acquisitions_; }
 
  private:
+  const std::uint32_t one_in_;
   bool on_ = false;
   std::uint32_t random_;
   std::uint64_t acquisitions_ = 0;
@@ -77,8 +80,8 @@ class alignas(128) LockRecorder {
   LabHistogram holds_;
 };
 
-// A mutex M that tells the recorder of whoever takes it. `kEach`: each time.
-template <class M, bool kEach>
+// A mutex M that tells the recorder of whoever takes it.
+template <class M>
 class ABSL_LOCKABLE LabMutex {
  public:
   void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() ABSL_NO_THREAD_SAFETY_ANALYSIS {
@@ -104,7 +107,7 @@ class ABSL_LOCKABLE LabMutex {
     mu_.Unlock();
     // From here on the mutex may be gone.
     if (LockRecorder* const recorder = LockRecorder::OfThread()) {
-      recorder->Held(since, now, kEach);
+      recorder->Held(since, now);
     }
   }
   void AssertHeld() const ABSL_ASSERT_EXCLUSIVE_LOCK() { mu_.AssertHeld(); }
@@ -115,7 +118,7 @@ class ABSL_LOCKABLE LabMutex {
   template <class F>
   bool Timed(F lock) {
     LockRecorder* const recorder = LockRecorder::OfThread();
-    if (recorder == nullptr || !recorder->Count(kEach)) {
+    if (recorder == nullptr || !recorder->Count()) {
       if (!lock()) return false;
       locked_at_ = 0;
       return true;
@@ -124,7 +127,7 @@ class ABSL_LOCKABLE LabMutex {
     const bool taken = lock();
     const std::uint64_t after = LabTicks();
     if (taken) locked_at_ = after;
-    recorder->Waited(before, after, kEach);
+    recorder->Waited(before, after);
     return taken;
   }
 
@@ -133,8 +136,8 @@ class ABSL_LOCKABLE LabMutex {
 };
 
 struct LabPrimitives : sync::AbseilPrimitives {
-  using Mutex = LabMutex<sync::AbseilMutex, false>;
-  using StopMutex = LabMutex<sync::AbseilStopMutex, true>;
+  using Mutex = LabMutex<sync::AbseilMutex>;
+  using StopMutex = LabMutex<sync::AbseilStopMutex>;
 };
 
 }  // namespace binderlite::bench
