@@ -43,6 +43,7 @@ set(BINDERLITE_HEADERS
     include/binderlite/core/quirks.h
     include/binderlite/core/readiness.h
     include/binderlite/core/ref.h
+    include/binderlite/core/seat.h
     include/binderlite/core/shard.h
     include/binderlite/core/spares.h
     include/binderlite/core/stats.h
@@ -55,7 +56,9 @@ set(BINDERLITE_HEADERS
     include/binderlite/driver/driver.h
     include/binderlite/driver/entry.h
     include/binderlite/driver/freeze.h
+    include/binderlite/driver/guest.h
     include/binderlite/driver/ioctl.h
+    include/binderlite/driver/loan.h
     include/binderlite/driver/notify.h
     include/binderlite/driver/payload.h
     include/binderlite/driver/poll.h

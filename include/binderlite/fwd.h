@@ -13,6 +13,8 @@ class Hooks;
 class Priorities;
 class SecurityPolicy;
 class UserMemory;
+template <class L>
+class CallHandler;
 
 namespace core {
 

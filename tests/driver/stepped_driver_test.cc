@@ -21,78 +21,11 @@
 namespace binderlite::testing {
 namespace {
 
-using sync::ExploreOptions;
 using sync::SteppedPrimitives;
 using sync::SteppedScheduler;
-using Search = ExploreOptions::Search;
-
-// A sanitizer makes each schedule several times slower, and fewer will do for
-// it: what it looks for is in most of them, if anywhere.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#elif defined(__has_feature)
-constexpr bool kSanitized =
-    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-constexpr bool kSanitized = false;
-#endif
-
-ExploreOptions Random(int schedules) {
-  ExploreOptions options;
-  options.search = Search::kRandom;
-  options.max_schedules = kSanitized ? schedules / 10 : schedules;
-  return options;
-}
-ExploreOptions Pct(int schedules) {
-  ExploreOptions options;
-  options.search = Search::kPct;
-  options.max_schedules = kSanitized ? schedules / 10 : schedules;
-  return options;
-}
-// All schedules with at most `preemptions`, one less under a sanitizer.
-ExploreOptions All(int preemptions) {
-  ExploreOptions options;
-  options.preemption_bound =
-      kSanitized && preemptions > 0 ? preemptions - 1 : preemptions;
-  options.max_schedules = 20'000;
-  return options;
-}
-
-// Whether nobody but the reaper is left. If not, a story must return: the
-// schedule has failed.
-bool Finished(const SteppedScheduler& scheduler) {
-  for (const auto& blocked : scheduler.LastResult().blocked) {
-    if (blocked.name != "binder-reaper") return false;
-  }
-  return true;
-}
 
 template <class L>
-class SteppedDriverTest : public ::testing::Test {
- protected:
-  // Tells the story once for each schedule. What it spawned must have ended
-  // when it returns, and everything must be gone after its world.
-  static void Tell(
-      const ExploreOptions& options,
-      const std::function<void(World<L>&, SteppedScheduler&)>& story) {
-    const sync::ExploreResult result =
-        Explore(options, [&story](SteppedScheduler& scheduler) -> std::string {
-          auto world = std::make_unique<World<L>>();
-          story(*world, scheduler);
-          if (!Finished(scheduler)) {
-            (void)world.release();  // Those who are stuck use it.
-            return scheduler.LastResult().ToString();
-          }
-          world.reset();
-          return HasFailure() ? "an expectation failed" : "";
-        });
-    EXPECT_TRUE(result.ok()) << result.failure << "\nin schedule "
-                             << result.schedules << ": " << result.replay;
-    if (options.search == Search::kExhaustive && result.ok()) {
-      EXPECT_TRUE(result.exhausted) << result.schedules << " schedules";
-    }
-  }
-};
+class SteppedDriverTest : public StoryTest<L> {};
 BINDERLITE_FOR_ALL_STEPPED_DISCIPLINES(SteppedDriverTest);
 
 // --- What actors do --------------------------------------------------------

@@ -9,6 +9,8 @@
 //   auto [manager, service, client, handle] = world.Connected();
 //   scheduler.Spawn("service", [&] { ... });
 //   scheduler.Run();
+//
+// StoryTest tells such a story in many schedules.
 
 #ifndef BINDERLITE_TESTS_SUPPORT_STEPPED_DRIVER_H_
 #define BINDERLITE_TESTS_SUPPORT_STEPPED_DRIVER_H_
@@ -20,6 +22,7 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -188,6 +191,77 @@ class InvariantWatch {
   int inside_ = 0;
   bool checking_ = false;
   int checks_ = 0;
+};
+
+// --- Stories ---------------------------------------------------------------
+
+// A sanitizer makes each schedule several times slower, and fewer will do for
+// it: what it looks for is in most of them, if anywhere.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#elif defined(__has_feature)
+inline constexpr bool kSanitized =
+    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
+inline sync::ExploreOptions Random(int schedules) {
+  sync::ExploreOptions options;
+  options.search = sync::ExploreOptions::Search::kRandom;
+  options.max_schedules = kSanitized ? schedules / 10 : schedules;
+  return options;
+}
+inline sync::ExploreOptions Pct(int schedules) {
+  sync::ExploreOptions options;
+  options.search = sync::ExploreOptions::Search::kPct;
+  options.max_schedules = kSanitized ? schedules / 10 : schedules;
+  return options;
+}
+// All schedules with at most `preemptions`, one less under a sanitizer.
+inline sync::ExploreOptions All(int preemptions) {
+  sync::ExploreOptions options;
+  options.preemption_bound =
+      kSanitized && preemptions > 0 ? preemptions - 1 : preemptions;
+  options.max_schedules = 20'000;
+  return options;
+}
+
+// Whether nobody but the reaper is left. If not, a story must return: the
+// schedule has failed.
+inline bool Finished(const sync::SteppedScheduler& scheduler) {
+  for (const auto& blocked : scheduler.LastResult().blocked) {
+    if (blocked.name != "binder-reaper") return false;
+  }
+  return true;
+}
+
+template <class L>
+class StoryTest : public ::testing::Test {
+ protected:
+  // Tells the story once for each schedule. What it spawned must have ended
+  // when it returns, and everything must be gone after its world.
+  static void Tell(
+      const sync::ExploreOptions& options,
+      const std::function<void(World<L>&, sync::SteppedScheduler&)>& story) {
+    const sync::ExploreResult result = sync::Explore(
+        options, [&story](sync::SteppedScheduler& scheduler) -> std::string {
+          auto world = std::make_unique<World<L>>();
+          story(*world, scheduler);
+          if (!Finished(scheduler)) {
+            (void)world.release();  // Those who are stuck use it.
+            return scheduler.LastResult().ToString();
+          }
+          world.reset();
+          return HasFailure() ? "an expectation failed" : "";
+        });
+    EXPECT_TRUE(result.ok()) << result.failure << "\nin schedule "
+                             << result.schedules << ": " << result.replay;
+    if (options.search == sync::ExploreOptions::Search::kExhaustive &&
+        result.ok()) {
+      EXPECT_TRUE(result.exhausted) << result.schedules << " schedules";
+    }
+  }
 };
 
 }  // namespace binderlite::testing

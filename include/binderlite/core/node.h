@@ -24,6 +24,7 @@
 #ifndef BINDERLITE_CORE_NODE_H_
 #define BINDERLITE_CORE_NODE_H_
 
+#include <atomic>
 #include <cstdint>
 
 #include "absl/base/thread_annotations.h"
@@ -67,6 +68,8 @@ class Node : public Pinned<Node<L>> {
   const std::uint8_t min_priority;
   const bool accepts_fds;
   const bool wants_security_context;
+  // Its calls may be served on their caller's thread; see driver/loan.h.
+  std::atomic<bool> on_callers{false};
 
   NodeWork work;  // Links guarded by the owner's queues mutex.
 

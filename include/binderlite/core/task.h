@@ -40,6 +40,9 @@ class Task : public Pinned<Task<L>> {
     interrupted_.store(true, std::memory_order_release);
     parker.Wake();
   }
+  [[nodiscard]] bool interrupted() const {
+    return interrupted_.load(std::memory_order_relaxed);
+  }
   [[nodiscard]] bool TakeInterrupt() {
     return interrupted_.load(std::memory_order_relaxed) &&
            interrupted_.exchange(false, std::memory_order_acquire);

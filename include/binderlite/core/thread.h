@@ -80,6 +80,8 @@ class Thread : public Pinned<Thread<L>> {
   // The next read does not block. Set for a new thread, by a flush, and when
   // descriptors were closed with a buffer.
   std::atomic<bool> need_return;
+  // The same for whoever runs it while it is lent.
+  std::atomic<bool> guest_need_return{false};
 
   CommandCounts commands;
   // Memory for what its calls make; touched by its calls alone.
@@ -100,12 +102,23 @@ class Thread : public Pinned<Thread<L>> {
   // It was taken off the waiting list to look at the Proc's queue, and has not
   // looked yet: a debt, see driver/wait.h.
   bool owes_look ABSL_GUARDED_BY(proc->waiters_mu) = false;
+  // The OS thread that it belongs to waits in it for process work, and need not
+  // know if it is taken off the waiting list and put back.
+  bool owner_waits ABSL_GUARDED_BY(proc->waiters_mu) = false;
+  // Whether there is a runner. Becomes true with queues_mu held as well, so who
+  // holds that, and sees false, need not look.
+  std::atomic<bool> lent{false};
+  // It has been given back with a call on its stack that nobody serves.
+  std::atomic<bool> unfinished{false};
   WorkList todo ABSL_GUARDED_BY(proc->queues_mu);
   // The top of the stack: what it serves or waits for.
   Transaction<L>* stack ABSL_GUARDED_BY(proc->queues_mu) = nullptr;
   // Its place among the threads that wait for process work.
   Thread* next_waiting ABSL_GUARDED_BY(proc->waiters_mu) = nullptr;
   Thread* prev_waiting ABSL_GUARDED_BY(proc->waiters_mu) = nullptr;
+  // While it is lent to an OS thread that serves its own call with it: the Task
+  // in whose parker that one sleeps. See core/seat.h.
+  Pin<Task<L>> runner ABSL_GUARDED_BY(proc->waiters_mu);
   // A failure of its own transaction; while unread, no command is executed.
   ReturnError return_error ABSL_GUARDED_BY(proc->queues_mu);
   // The failure of a call that had been accepted.
@@ -117,6 +130,14 @@ class Thread : public Pinned<Thread<L>> {
   // the end of the record changes that.
   [[nodiscard]] bool has_return_error() const ABSL_NO_THREAD_SAFETY_ANALYSIS {
     return return_error.command() != Br::BR_OK;
+  }
+  // The flag that says so to its owner, or to whoever runs it meanwhile.
+  [[nodiscard]] std::atomic<bool>& need_return_of(bool guest) {
+    return guest ? guest_need_return : need_return;
+  }
+  [[nodiscard]] bool needs_return(bool guest) const {
+    return (guest ? guest_need_return : need_return)
+        .load(std::memory_order_relaxed);
   }
   [[nodiscard]] bool is_looper() const {
     return (looper.load(std::memory_order_relaxed) &

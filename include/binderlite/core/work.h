@@ -122,10 +122,28 @@ class WorkList {
     head_.prev_ = &link;
   }
 
+  // The same, before all others.
+  void PushFront(Work& work) {
+    BINDERLITE_ASSERT(!work.queued());
+    WorkLink& link = work;
+    link.prev_ = &head_;
+    link.next_ = head_.next_;
+    head_.next_->prev_ = &link;
+    head_.next_ = &link;
+  }
+
   // The oldest item, now off the list; nullptr when there is none.
   [[nodiscard]] Work* PopFront() {
     Work* work = front();
     if (work != nullptr) work->Unlink();
+    return work;
+  }
+
+  // The youngest one likewise.
+  [[nodiscard]] Work* PopBack() {
+    if (empty()) return nullptr;
+    Work* work = static_cast<Work*>(head_.prev_);
+    work->Unlink();
     return work;
   }
 

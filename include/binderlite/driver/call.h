@@ -16,6 +16,7 @@
 #include "binderlite/core/context.h"
 #include "binderlite/core/pin.h"
 #include "binderlite/core/proc.h"
+#include "binderlite/core/seat.h"
 #include "binderlite/core/task.h"
 #include "binderlite/core/thread.h"
 #include "binderlite/driver/entry.h"
@@ -49,9 +50,12 @@ template <LockingPolicy L>
 template <LockingPolicy L>
 class Call {
  public:
-  // `record` caches the thread's record between calls.
+  // `record` caches the thread's record between calls. `guest_of`: the seat of
+  // the OS thread that runs the thread, if that is not its own one at work;
+  // `serve`: see core/seat.h.
   Call(core::Proc<L>& proc, core::Task<L>& task,
-       core::Pin<core::Thread<L>>& record, std::stop_token stop)
+       core::Pin<core::Thread<L>>& record, std::stop_token stop,
+       core::Seat<L>* guest_of, typename core::Seat<L>::Serve serve)
       : proc_(proc),
         task_(task),
         record_(record),
@@ -61,6 +65,8 @@ class Call {
                                                      std::move(stop))
                   : std::nullopt),
         stops_(both_.has_value() ? *both_ : task.kill_signals()),
+        guest_of_(guest_of),
+        own_seat_(task, stops_, serve),
         use_(proc, stops_),
         entry_(*proc.context) {}
   Call(const Call&) = delete;
@@ -70,11 +76,12 @@ class Call {
     if (!begun_) return;
     // Also on the way out of a killed call: atomic, needs no lock.
     if (recorded_ && record_) {
-      record_->need_return.store(false, std::memory_order_relaxed);
+      record_->need_return_of(is_guest())
+          .store(false, std::memory_order_relaxed);
     }
     entry_.Leave();
     proc_.context->At(Point::kLeaving, proc_.options.pid, task_.tid);
-    task_.End();
+    if (!is_guest()) task_.End();
   }
 
   // kClosed or kKilled: nothing has happened. One Thread makes one call at a
@@ -108,11 +115,17 @@ class Call {
   [[nodiscard]] core::Thread<L>& thread() { return *record_; }
   [[nodiscard]] DriverEntry<L>& entry() { return entry_; }
   [[nodiscard]] const sync::StopSignals& stops() const { return stops_; }
+  // Whether the thread is run by an OS thread that is not its own, or that is
+  // in another call of it.
+  [[nodiscard]] bool is_guest() const { return guest_of_ != nullptr; }
+  [[nodiscard]] core::Seat<L>& seat() {
+    return is_guest() ? *guest_of_ : own_seat_;
+  }
 
  private:
   Errc BeginTurn() {
     if (!use_.open()) return Errc::kClosed;
-    const bool alone = task_.Begin();
+    const bool alone = is_guest() || task_.Begin();
     BINDERLITE_ASSERT(alone && "two calls of one Thread at the same time");
     if (!alone) return Errc::kBusy;
     begun_ = true;
@@ -122,6 +135,7 @@ class Call {
 
   Errc BeginRecord() {
     if (!record_ || record_->is_dead.load(std::memory_order_relaxed)) {
+      if (is_guest()) return Errc::kClosed;  // No other one will do.
       record_ = FindOrMakeThread(proc_, task_);
       if (!record_) return Errc::kClosed;
     }
@@ -136,6 +150,8 @@ class Call {
   // Copying stop tokens is not free: only where this call has one of its own.
   const std::optional<sync::StopSignals> both_;
   const sync::StopSignals& stops_;
+  core::Seat<L>* const guest_of_;
+  core::Seat<L> own_seat_;
   Use<L> use_;
   DriverEntry<L> entry_;
   bool begun_ = false;     // Has the Task's turn.

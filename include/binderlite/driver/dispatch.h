@@ -29,10 +29,12 @@
 #include "binderlite/core/priority.h"
 #include "binderlite/core/proc.h"
 #include "binderlite/core/quirks.h"
+#include "binderlite/core/seat.h"
 #include "binderlite/core/thread.h"
 #include "binderlite/core/transaction.h"
 #include "binderlite/driver/call.h"
 #include "binderlite/driver/freeze.h"
+#include "binderlite/driver/loan.h"
 #include "binderlite/driver/notify.h"
 #include "binderlite/driver/payload.h"
 #include "binderlite/driver/refcount.h"
@@ -103,9 +105,11 @@ class CommandReader {
 
 // Runs one command. kInvalid: no such command, RF-17, or a freeze command with
 // a wrong handle or cookie; kFault: its payload.
+// `loan`: a call that is to be served here.
 template <LockingPolicy L>
 Errc ExecuteOne(core::Thread<L>& self, std::uint32_t code,
-                CommandReader& reader) {
+                CommandReader& reader, core::Seat<L>& seat,
+                core::Loan<L>& loan) {
   const std::optional<Bc> command = ToBc(code);
   // By its number, even if the size is not right (WR-14).
   self.commands.Count(static_cast<Bc>(code));
@@ -147,15 +151,15 @@ Errc ExecuteOne(core::Thread<L>& self, std::uint32_t code,
     case Bc::BC_REPLY: {
       TransactionData data = {};
       if (error = reader.Next(data); error != Errc::kOk) return error;
-      Send(self, {.data = data}, *command == Bc::BC_REPLY);
+      loan = Send(self, {.data = data}, *command == Bc::BC_REPLY, seat);
       return Errc::kOk;
     }
     case Bc::BC_TRANSACTION_SG:
     case Bc::BC_REPLY_SG: {
       TransactionDataSg data = {};
       if (error = reader.Next(data); error != Errc::kOk) return error;
-      Send(self, {.data = data.data, .buffers_size = data.buffers_size},
-           *command == Bc::BC_REPLY_SG);
+      loan = Send(self, {.data = data.data, .buffers_size = data.buffers_size},
+                  *command == Bc::BC_REPLY_SG, seat);
       return Errc::kOk;
     }
     case Bc::BC_REGISTER_LOOPER:
@@ -203,18 +207,25 @@ Errc ExecuteOne(core::Thread<L>& self, std::uint32_t code,
 
 // The write half. `consumed` is advanced over each completed command. Stops,
 // without an error, where a transaction fails, and executes nothing while such
-// a failure has not been read (WR-05, WR-06).
+// a failure has not been read (WR-05, WR-06). kKilled: while it served a call
+// of its own; the entry section may not be held.
 template <LockingPolicy L>
-Errc Execute(core::Thread<L>& self, std::uint64_t buffer, std::uint64_t size,
+Errc Execute(Call<L>& call, std::uint64_t buffer, std::uint64_t size,
              std::uint64_t& consumed) {
+  core::Thread<L>& self = call.thread();
   CommandReader reader(self.proc->memory, buffer, size, consumed);
   while (!reader.done()) {
     if (self.has_return_error()) return Errc::kOk;
     std::uint32_t code = 0;
+    core::Loan<L> loan;
     Errc error = reader.Next(code);
-    if (error == Errc::kOk) error = ExecuteOne(self, code, reader);
+    if (error == Errc::kOk) {
+      error = ExecuteOne(self, code, reader, call.seat(), loan);
+    }
     if (error != Errc::kOk) return error;
     consumed = reader.at();
+    if (loan) error = ServeHere(call, std::move(loan));
+    if (error != Errc::kOk) return error;
   }
   return Errc::kOk;
 }
@@ -299,6 +310,12 @@ struct Incoming {
   // BR_FROZEN_BINDER and the confirmations, the cookie.
   PtrCookie node = {};
   bool is_frozen = false;  // BR_FROZEN_BINDER.
+
+  // BR_TRANSACTION, with a label or without.
+  [[nodiscard]] bool is_transaction() const {
+    return command == Br::BR_TRANSACTION ||
+           command == Br::BR_TRANSACTION_SEC_CTX;
+  }
 };
 
 namespace driver {
@@ -553,20 +570,6 @@ void TakeWork(core::Thread<L>& self, core::Work& work, TakenWork<L>& taken)
   }
 }
 
-// How a completion is told. Spam only to who wants to know (RD-29).
-template <LockingPolicy L>
-[[nodiscard]] Br CompletionCode(const core::Proc<L>& proc,
-                                core::WorkType type) {
-  if (type == core::WorkType::kPendingFrozen) {
-    return Br::BR_TRANSACTION_PENDING_FROZEN;
-  }
-  if (type == core::WorkType::kSpamSuspect &&
-      proc.detects_spam.load(std::memory_order_relaxed)) {
-    return Br::BR_ONEWAY_SPAM_SUSPECT;
-  }
-  return Br::BR_TRANSACTION_COMPLETE;
-}
-
 template <LockingPolicy L, class Sink>
 Delivered Deliver(core::Thread<L>& self, TakenWork<L> taken, Sink& sink) {
   core::Proc<L>& proc = *self.proc;
@@ -637,9 +640,12 @@ void TakeNext(core::Thread<L>& self, bool for_proc_work, const Sink& sink,
 // What is to happen before a thread looks for work of its Proc, whether or not
 // it has to wait for it: a thread that is no looper is complained of, and all
 // get the nice value of the Proc (PR-01). Empty: there was nothing to be done,
-// and it has not been decided whether it looks for such work.
+// and it has not been decided whether it looks for such work. A thread that is
+// run for a single call never does.
 template <LockingPolicy L>
-std::optional<bool> PrepareForProcWork(core::Thread<L>& self) {
+std::optional<bool> PrepareForProcWork(Call<L>& call) {
+  if (call.is_guest()) return false;
+  core::Thread<L>& self = call.thread();
   core::Proc<L>& proc = *self.proc;
   Priorities* const priorities = proc.context->options.priorities;
   if (priorities == nullptr && self.is_looper()) return std::nullopt;
@@ -668,14 +674,13 @@ Errc Read(Call<L>& call, Sink& sink, bool nonblocking, sync::TimePoint deadline,
     TakenWork<L> taken;
     Look look;
     bool for_proc_work = false;
-    const Errc error =
-        WaitForWork(call.entry(), self, PrepareForProcWork(self), nonblocking,
-                    call.stops(), deadline, left, [&](bool serves) {
-                      self.proc->queues_mu.AssertHeld();
-                      for_proc_work = serves;
-                      TakeNext(self, serves, sink, taken, look);
-                      left = look.left;
-                    });
+    const Errc error = WaitForWork(call, PrepareForProcWork(call), nonblocking,
+                                   deadline, left, [&](bool serves) {
+                                     self.proc->queues_mu.AssertHeld();
+                                     for_proc_work = serves;
+                                     TakeNext(self, serves, sink, taken, look);
+                                     left = look.left;
+                                   });
     if ((self.looper.load(std::memory_order_relaxed) & core::kLooperWaiting) !=
         0) {
       self.looper.fetch_and(~core::kLooperWaiting, std::memory_order_relaxed);
@@ -693,8 +698,7 @@ Errc Read(Call<L>& call, Sink& sink, bool nonblocking, sync::TimePoint deadline,
       left = look.left;
     }
     // Work that had nothing to say is no reason to return (RD-12).
-    if (look.drained && sink.empty() &&
-        !self.need_return.load(std::memory_order_relaxed)) {
+    if (look.drained && sink.empty() && !self.needs_return(call.is_guest())) {
       continue;
     }
     // Before what may fault now, when all has been delivered (LP-16).
@@ -704,6 +708,23 @@ Errc Read(Call<L>& call, Sink& sink, bool nonblocking, sync::TimePoint deadline,
       self.commands.Count(Br::BR_SPAWN_LOOPER);
     }
     return Errc::kOk;
+  }
+}
+
+// Reads one call that has been taken by other means, for who serves it on its
+// caller's thread.
+template <LockingPolicy L>
+void ReadCall(Call<L>& call, OwnedTransaction<L> taken,
+              typename core::Seat<L>::Place& place, IncomingSink& sink) {
+  core::Thread<L>& self = call.thread();
+  {
+    sync::MutexLock queues(self.proc->queues_mu);
+    BeginServing(self, place);
+  }
+  if (DeliverTransaction(self, std::move(taken), sink) == Delivered::kEnds &&
+      self.is_looper() && self.proc->counters.RequestThread() &&
+      sink.PutSpawn()) {
+    self.commands.Count(Br::BR_SPAWN_LOOPER);
   }
 }
 
@@ -730,7 +751,7 @@ Errc WriteThenRead(Call<L>& call, WriteRead& args, sync::TimePoint deadline) {
   core::Proc<L>& proc = *self.proc;
   if (args.write_size > 0) {
     const Errc error =
-        Execute(self, args.write_buffer, args.write_size, args.write_consumed);
+        Execute(call, args.write_buffer, args.write_size, args.write_consumed);
     if (error != Errc::kOk) {
       args.read_consumed = 0;
       return error;

@@ -35,12 +35,15 @@
 #include "binderlite/core/context.h"
 #include "binderlite/core/pin.h"
 #include "binderlite/core/proc.h"
+#include "binderlite/core/seat.h"
 #include "binderlite/core/task.h"
 #include "binderlite/core/thread.h"
+#include "binderlite/core/transaction.h"
 #include "binderlite/driver/call.h"
 #include "binderlite/driver/dispatch.h"
 #include "binderlite/driver/freeze.h"
 #include "binderlite/driver/ioctl.h"
+#include "binderlite/driver/loan.h"
 #include "binderlite/driver/poll.h"
 #include "binderlite/driver/release.h"
 #include "binderlite/driver/transact.h"
@@ -62,6 +65,32 @@ template <LockingPolicy L>
 class BasicProc;
 template <LockingPolicy L>
 class BasicThread;
+
+// A call that is served on its caller's thread, beside what is read of it.
+struct ServedHere {
+  // BR_SPAWN_LOOPER: the Proc wants one more looper.
+  bool spawn_looper = false;
+  // Of the call that the OS thread was making when this began: whether it has
+  // been told to stop. It leaves when the handler returns.
+  const sync::StopSignals& stops;
+};
+
+// What serves calls to a Proc, or to a thread of it that is calling, on their
+// caller's thread; see BasicProc::SetCallHandler and driver/loan.h. May be
+// called from many threads at once.
+template <class L = FineGrained<>>
+class CallHandler {
+ public:
+  virtual ~CallHandler() = default;
+
+  // Serves `call`, a BR_TRANSACTION with a reply to come, as `self`: frees its
+  // buffer, and replies before it returns; otherwise the call fails
+  // (BR_FAILED_REPLY). `self` is good for this only; its NextWork answers
+  // kWouldBlock once there is nothing more to come of its own calls. No lock
+  // is held.
+  virtual void OnCall(BasicThread<L>& self, const Incoming& call,
+                      const ServedHere& here) = 0;
+};
 
 // One thread's access to a Proc: the ioctls of binder as members. An object,
 // not tied to an OS thread. Each call that begins makes the driver's record of
@@ -156,8 +185,10 @@ class BasicThread {
 
   // BINDER_THREAD_EXIT: forgets the driver's record of this thread. Who waits
   // for it reads BR_DEAD_REPLY; its next call starts anew. Also allowed to a
-  // killed Thread, whose record it tidies up.
+  // killed Thread, whose record it tidies up. kInvalid: it is not a
+  // CallHandler's to end.
   Errc ThreadExit() {
+    if (guest_of_ != nullptr) return Errc::kInvalid;
     unread_.clear();
     next_unread_ = 0;
     Call call(*this, {});
@@ -366,12 +397,50 @@ class BasicThread {
   BasicThread(core::Pin<core::Proc<L>> proc, core::Pin<core::Task<L>> task)
       : proc_(std::move(proc)), task_(std::move(task)) {}
 
+  // Runs `thread` for the OS thread that has `seat`.
+  BasicThread(core::Thread<L>& thread, core::Seat<L>& seat)
+      : proc_(thread.proc),
+        task_(thread.task),
+        record_(&thread),
+        guest_of_(&seat) {}
+
   class Call : public driver::Call<L> {
    public:
     Call(BasicThread& thread, std::stop_token stop)
         : driver::Call<L>(*thread.proc_, *thread.task_, thread.record_,
-                          std::move(stop)) {}
+                          std::move(stop), thread.guest_of_, &Serve) {}
   };
+
+  // Serves a call on the OS thread that has `seat`.
+  static void Serve(core::Seat<L>& seat, core::Loan<L> loan) {
+    const core::Pin<core::Thread<L>> to = loan.to;
+    const bool lent = loan.lent;
+    typename core::Seat<L>::Place place(seat, *to);
+    BasicThread self(*to, seat);
+    self.ServeAsGuest(std::move(loan), place);
+    driver::Leave<L>(place, lent, *seat.stops);
+  }
+
+  void ServeAsGuest(core::Loan<L> loan, typename core::Seat<L>::Place& place) {
+    Incoming incoming;
+    bool spawn = false;
+    {
+      Call call(*this, {});
+      if (call.Begin() == Errc::kOk) {
+        driver::IncomingSink sink(incoming, unread_);
+        driver::ReadCall(call, std::move(loan.call), place, sink);
+        spawn = sink.spawn();
+      }
+    }
+    if (loan) return driver::PassOn(std::move(loan));
+    CallHandler<L>* const handler =
+        proc_->call_handler.load(std::memory_order_acquire);
+    // Otherwise there was no way to deliver it.
+    if (incoming.is_transaction() && handler != nullptr) {
+      handler->OnCall(*this, incoming,
+                      {.spawn_looper = spawn, .stops = *guest_of_->stops});
+    }
+  }
 
   template <class F>
   Errc Simple(F operation) {
@@ -399,9 +468,12 @@ class BasicThread {
   }
 
   Errc SendOne(const driver::SendRequest& request, bool is_reply) {
-    return Simple([&](core::Thread<L>& self) {
-      return driver::SendIfReady(self, request, is_reply);
-    });
+    Call call(*this, {});
+    if (const Errc error = call.Begin(); error != Errc::kOk) return error;
+    core::Loan<L> loan;
+    const Errc error = driver::SendIfReady(call.thread(), request, is_reply,
+                                           call.seat(), loan);
+    return loan ? driver::ServeHere(call, std::move(loan)) : error;
   }
   Errc CountUp(std::uint32_t handle, driver::Strength strength) {
     return Counted(
@@ -462,6 +534,7 @@ class BasicThread {
         return driver::SetContextManager(self, object);
       }
       case binderlite::Ioctl::kThreadExit:
+        if (call.is_guest()) return Errc::kInvalid;
         unread_.clear();
         next_unread_ = 0;
         call.Exit();
@@ -509,6 +582,8 @@ class BasicThread {
   core::Pin<core::Proc<L>> proc_;
   core::Pin<core::Task<L>> task_;
   core::Pin<core::Thread<L>> record_;
+  // Set if it is good for one call that is served on its caller's thread.
+  core::Seat<L>* guest_of_ = nullptr;
   // Of NextWork: the rest of the last item.
   std::vector<Incoming> unread_;
   std::size_t next_unread_ = 0;
@@ -535,6 +610,24 @@ class BasicProc {
   }
   [[nodiscard]] std::int32_t pid() const { return proc_->options.pid; }
   [[nodiscard]] const ProcOptions& options() const { return proc_->options; }
+
+  // Has calls to this Proc served on their caller's thread, by `handler`, which
+  // must outlive the Proc and every call; null: no longer. That goes for calls
+  //
+  //  - that are synchronous, for nodes that are chosen by RunOnCallers, from
+  //    Procs that have a handler as well, whenever a looper waits that can be
+  //    lent to the caller's OS thread for it (driver/loan.h);
+  //  - that come back to a thread of this Proc while its OS thread is busy
+  //    serving a call that it has made.
+  //
+  // All others are for its loopers, of which it needs at least one.
+  void SetCallHandler(CallHandler<L>* handler) {
+    proc_->call_handler.store(handler, std::memory_order_release);
+  }
+  // The node that this Proc knows, or will know, by the name `ptr`.
+  void RunOnCallers(std::uint64_t ptr, bool enable = true) {
+    driver::RunOnCallers(*proc_, ptr, enable);
+  }
 
   // Access for one more thread. The same tid always means the same thread;
   // 0 stands for the lowest that has not been attached yet. A thread stays

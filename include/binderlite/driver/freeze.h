@@ -233,7 +233,8 @@ Errc AwaitNothingOutstanding(Call<L>& call, core::Proc<L>& proc,
   core::Thread<L>& self = call.thread();
   core::Context<L>& context = *self.proc->context;
   const std::int32_t pid = self.proc->options.pid;
-  const AwaitsOutstanding<L> waits(proc, *self.task);
+  core::Task<L>& sleeper = *call.seat().task;
+  const AwaitsOutstanding<L> waits(proc, sleeper);
   for (;;) {
     if (proc.outstanding.load(std::memory_order_seq_cst) == 0) {
       return Errc::kOk;
@@ -242,7 +243,7 @@ Errc AwaitNothingOutstanding(Call<L>& call, core::Proc<L>& proc,
     if (L::Primitives::Now() >= deadline) return Errc::kTimedOut;
     call.entry().Leave();
     context.At(Point::kParking, pid, self.tid);
-    (void)self.task->parker.Park(call.stops(), deadline);
+    (void)sleeper.parker.Park(call.stops(), deadline);
     context.At(Point::kWoken, pid, self.tid);
     if (!call.entry().Reenter(call.stops())) return Errc::kKilled;
   }

@@ -202,6 +202,7 @@ template <LockingPolicy L>
       sync::MutexLock lock(proc.queues_mu);
       if (proc.is_dead) return NodeHold<L>(core::Pin<core::Node<L>>());
       node = proc.nodes.try_emplace(ptr, made).first->second;
+      if (proc.on_callers.contains(ptr)) node->on_callers.store(true);
     }
     NodeHold<L> hold(std::move(node));
     if (hold) return hold;  // Else it was deleted meanwhile: once more.

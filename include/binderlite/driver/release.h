@@ -109,18 +109,19 @@ void CutOff(core::Transaction<L>& call) {
   call.to_thread.store(nullptr, std::memory_order_release);
 }
 
-// Cuts the stack of a dying thread and returns the call that it was serving at
-// its top, whose sender is to be told. Calls of its own go on without it; a
-// call that it served further down is resolved when they end. This may be as
-// soon as they have no sender any more, so from then on both are not to be
-// touched.
+// Cuts the stack of a dying thread, or what is on it above `base`, and returns
+// the call that it was serving at its top, whose sender is to be told. Calls of
+// its own go on without it; a call that it served further down is resolved when
+// they end. This may be as soon as they have no sender any more, so from then
+// on both are not to be touched.
 template <LockingPolicy L>
-[[nodiscard]] OwnedTransaction<L> CutStack(core::Thread<L>& thread)
+[[nodiscard]] OwnedTransaction<L> CutStack(core::Thread<L>& thread,
+                                           core::Transaction<L>* base = nullptr)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->queues_mu) {
-  core::Transaction<L>* t = std::exchange(thread.stack, nullptr);
+  core::Transaction<L>* t = std::exchange(thread.stack, base);
   OwnedTransaction<L> failed;
-  if (t != nullptr && t->IsServedBy(thread)) failed.reset(t);
-  while (t != nullptr) {
+  if (t != base && t->IsServedBy(thread)) failed.reset(t);
+  while (t != base) {
     if (t->IsServedBy(thread)) {
       CutOff(*t);
       t = t->to_parent;
@@ -158,7 +159,9 @@ void ReleaseThread(const core::Pin<core::Thread<L>>& pin, Dropped why,
     thread.reply_error.Set(Br::BR_OK);
     thread.proc->threads.erase(thread.tid);
     thread.proc->retired_commands.Add(thread.commands.totals());
-    self.Set(&thread);  // Should it be waiting, it has no reason to any more.
+    // Should it be waiting, it has no reason to any more.
+    self.SetOwner(&thread);
+    if (thread.lent.load(std::memory_order_relaxed)) self.Set(&thread);
     if (IsPoller(thread)) self.Tell(*thread.proc);  // PL-07.
     bool owes_look = false;
     {
@@ -332,6 +335,9 @@ void Flush(core::Proc<L>& proc) {
   sync::MutexLock queues(proc.queues_mu);
   for (const auto& [tid, thread] : proc.threads) {
     thread->need_return.store(true, std::memory_order_relaxed);
+    thread->guest_need_return.store(
+        thread->lent.load(std::memory_order_relaxed),
+        std::memory_order_relaxed);
     if ((thread->looper.load(std::memory_order_relaxed) &
          core::kLooperWaiting) != 0) {
       wakeups.emplace_back().Set(thread.get());

@@ -55,19 +55,30 @@ class [[nodiscard]] Wakeup {
       if (thread) thread->task->parker.Wake();
     }
     if (known_ != nullptr) known_->task->parker.Wake();
+    for (const core::Pin<core::Task<L>>& runner : runners_) {
+      if (runner) runner->parker.Wake();
+    }
     if (listener_ != nullptr) listener_->OnReady();
   }
 
-  // `thread` may be null.
+  // Whoever runs `thread`, which may be null.
+  // With its queues mutex held, and not its waiters mutex.
   void Set(core::Thread<L>* thread) {
     if (thread == nullptr) return;
+    if (thread->lent.load(std::memory_order_relaxed)) {
+      sync::MutexLock waiters(thread->proc->waiters_mu);
+      if (thread->runner) return Add(runners_, thread->runner);
+    }
+    SetOwner(thread);
+  }
+
+  // The OS thread that `thread` belongs to, whoever runs it.
+  void SetOwner(core::Thread<L>* thread) {
     if (thread == pinned_) {
       known_ = thread;
       return;
     }
-    core::Pin<core::Thread<L>>& free = threads_[threads_[0] ? 1 : 0];
-    BINDERLITE_ASSERT(!free);
-    free = core::Pin<core::Thread<L>>(thread);
+    Add(threads_, core::Pin<core::Thread<L>>(thread));
   }
 
   // The Proc's listener, if it has one, is to be told.
@@ -78,11 +89,19 @@ class [[nodiscard]] Wakeup {
   }
 
  private:
+  template <class T>
+  static void Add(std::array<core::Pin<T>, 2>& pins, core::Pin<T> pin) {
+    core::Pin<T>& free = pins[pins[0] ? 1 : 0];
+    BINDERLITE_ASSERT(!free);
+    free = std::move(pin);
+  }
+
   // One, as a rule; two when the strong and the weak count of a node go at once
   // and its owner reads in between.
   std::array<core::Pin<core::Thread<L>>, 2> threads_;
   const core::Thread<L>* pinned_ = nullptr;
-  core::Thread<L>* known_ = nullptr;  // That one, to be woken.
+  core::Thread<L>* known_ = nullptr;                 // That one, to be woken.
+  std::array<core::Pin<core::Task<L>>, 2> runners_;  // Of lent threads.
   std::shared_ptr<ReadinessListener> listener_;
 };
 
@@ -154,26 +173,28 @@ void WakeToLook(core::Proc<L>& proc, Wakeup<L>& wakeup)
   }
   thread->proc->waiters_mu.AssertHeld();
   thread->owes_look = true;
-  wakeup.Set(thread);
+  wakeup.SetOwner(thread);
 }
 
 // A killed waiter goes: it takes itself off the list and hands on what it
 // owes. Needs none of the locks that can be held for long.
+// `as_owner`: its own OS thread does.
 template <LockingPolicy L>
-void LeaveWaitingKilled(core::Thread<L>& self) {
+void LeaveWaitingKilled(core::Thread<L>& self, bool as_owner) {
   Wakeup<L> next;
   // Under BinderLock this guards nothing, and nothing of the queues is looked
   // at; under FineGrained it is what guards the waiting list.
   sync::MutexLock queues(self.proc->queues_mu);
   sync::MutexLock waiters(self.proc->waiters_mu);
   LeaveWaiting(self);
+  if (as_owner) self.owner_waits = false;
   if (!std::exchange(self.owes_look, false)) return;
   core::Proc<L>& proc = *self.proc;
   proc.waiters_mu.AssertHeld();
   if (core::Thread<L>* heir = TakeWaiting(proc)) {
     heir->proc->waiters_mu.AssertHeld();
     heir->owes_look = true;
-    next.Set(heir);
+    next.SetOwner(heir);
   } else {
     next.Tell(proc);  // Perhaps for nothing: the queues cannot be looked at.
   }

@@ -32,6 +32,7 @@
 #include "binderlite/core/priority.h"
 #include "binderlite/core/proc.h"
 #include "binderlite/core/quirks.h"
+#include "binderlite/core/seat.h"
 #include "binderlite/core/task.h"
 #include "binderlite/core/thread.h"
 #include "binderlite/core/transaction.h"
@@ -410,12 +411,23 @@ void RefillSpares(core::Thread<L>& self, core::Proc<L>& proc)
   }
 }
 
+// The thread that serves a call on the OS thread that makes it, if it is to be.
+template <LockingPolicy L>
+struct Here {
+  core::Seat<L>* seat = nullptr;  // Null: it is not, unless...
+  // ... the thread that it is steered to sits here.
+  const core::Seat<L>& sits_at;
+  core::Pin<core::Thread<L>> thread = {};
+  bool lent = false;
+};
+
 // Queues a call at its target: on the thread it is steered to, on that of a
 // thread that waits, or on the Proc's list. The transaction stays the caller's
-// on failure. `to_frozen`: the Proc is frozen.
+// on failure, and if it is to be served here. `to_frozen`: the Proc is frozen.
 template <LockingPolicy L>
 Outcome QueueCall(core::Thread<L>& self, core::Transaction<L>& transaction,
-                  const Target<L>& target, Wakeup<L>& wakeup, bool& to_frozen) {
+                  const Target<L>& target, Wakeup<L>& wakeup, bool& to_frozen,
+                  Here<L>* here = nullptr) {
   core::Proc<L>& proc = *target.proc;
   core::Thread<L>* thread = target.thread.get();
   sync::MutexLock queues(proc.queues_mu);
@@ -430,6 +442,18 @@ Outcome QueueCall(core::Thread<L>& self, core::Transaction<L>& transaction,
   if (thread == nullptr) {
     sync::MutexLock waiters(proc.waiters_mu);
     thread = TakeWaiting(proc);
+    if (thread != nullptr && here != nullptr && here->seat != nullptr) {
+      thread->proc->queues_mu.AssertHeld();
+      thread->proc->waiters_mu.AssertHeld();
+      thread->runner = core::Pin<core::Task<L>>(here->seat->task);
+      thread->lent.store(true, std::memory_order_relaxed);
+      here->thread = core::Pin<core::Thread<L>>(thread);
+      here->lent = true;
+      return {};
+    }
+  } else if (here != nullptr && here->sits_at.Holds(*thread)) {
+    here->thread = target.thread;
+    return {};
   }
   if (thread == nullptr) {
     proc.todo.PushBack(transaction);
@@ -559,6 +583,20 @@ class [[nodiscard]] PendingCompletion {
   core::Completion* completion_ = nullptr;  // On the list.
 };
 
+// How a completion is told. Spam only to who wants to know (RD-29).
+template <LockingPolicy L>
+[[nodiscard]] Br CompletionCode(const core::Proc<L>& proc,
+                                core::WorkType type) {
+  if (type == core::WorkType::kPendingFrozen) {
+    return Br::BR_TRANSACTION_PENDING_FROZEN;
+  }
+  if (type == core::WorkType::kSpamSuspect &&
+      proc.detects_spam.load(std::memory_order_relaxed)) {
+    return Br::BR_ONEWAY_SPAM_SUSPECT;
+  }
+  return Br::BR_TRANSACTION_COMPLETE;
+}
+
 // A new transaction with the fields that need no target.
 template <LockingPolicy L>
 OwnedTransaction<L> NewTransaction(core::Thread<L>& self,
@@ -586,10 +624,23 @@ void ResetExtendedError(core::Thread<L>& self, std::uint32_t id)
   self.extended_error = {id, static_cast<std::uint32_t>(Br::BR_OK), 0};
 }
 
-// BC_TRANSACTION. `record`: what becomes known of it.
+// Whether a call to `target` may be served on the OS thread that makes it. Both
+// sides must have what serves calls there: the caller may be called back while
+// its OS thread is busy with this one.
+template <LockingPolicy L>
+[[nodiscard]] bool MayServeHere(const core::Proc<L>& from,
+                                const Target<L>& target) {
+  return target.node->on_callers.load(std::memory_order_relaxed) &&
+         target.proc->call_handler.load(std::memory_order_relaxed) != nullptr &&
+         from.call_handler.load(std::memory_order_relaxed) != nullptr;
+}
+
+// BC_TRANSACTION. `record`: what becomes known of it. `loan`: set if the call
+// is to be served at `seat`.
 template <LockingPolicy L>
 Outcome SendCall(core::Thread<L>& self, const SendRequest& request,
-                 core::LogEntry& record) {
+                 core::LogEntry& record, core::Seat<L>& seat,
+                 core::Loan<L>& loan) {
   const TransactionData& data = request.data;
   const bool one_way = (data.flags & kTfOneWay) != 0;
   bool nothing_on_hand = false;
@@ -666,9 +717,17 @@ Outcome SendCall(core::Thread<L>& self, const SendRequest& request,
   if (completion == nullptr) {
     Wakeup<L> wakeup;
     bool to_frozen = false;
-    outcome = QueueCall(self, *sent, target, wakeup, to_frozen);
+    Here<L> here{.seat = MayServeHere(*self.proc, target) ? &seat : nullptr,
+                 .sits_at = seat};
+    outcome = QueueCall(self, *sent, target, wakeup, to_frozen, &here);
+    loan.to = std::move(here.thread);
+    loan.lent = here.lent;
   } else {
     outcome = Outcome::Dead(Errc::kNoProcess);
+  }
+  if (loan.to) {
+    loan.call = std::move(transaction);
+    return outcome;
   }
   if (outcome.ok()) {
     (void)transaction.release();
@@ -705,7 +764,8 @@ void RestorePriority(core::Thread<L>& self,
 // there is none: then in_reply_to stays empty.
 template <LockingPolicy L>
 Outcome SendReply(core::Thread<L>& self, const SendRequest& request,
-                  core::LogEntry& record, OwnedTransaction<L>& in_reply_to) {
+                  core::LogEntry& record, const core::Seat<L>& seat,
+                  OwnedTransaction<L>& in_reply_to) {
   {
     sync::MutexLock queues(self.proc->queues_mu);
     ResetExtendedError(self, record.id);
@@ -742,7 +802,11 @@ Outcome SendReply(core::Thread<L>& self, const SendRequest& request,
       BINDERLITE_ASSERT(to.stack == in_reply_to.get());
       to.stack = in_reply_to->from_parent;
       to.proc->outstanding.fetch_add(1, std::memory_order_relaxed);
-      EnqueueThread(to, *reply.release(), wakeup);
+      if (seat.Holds(to)) {
+        EnqueueThread(to, *reply.release());  // It is awake: here.
+      } else {
+        EnqueueThread(to, *reply.release(), wakeup);
+      }
     }
   }
   if (!outcome.ok()) {
@@ -776,21 +840,25 @@ template <LockingPolicy L>
 
 // Handles BC_TRANSACTION and BC_REPLY. Whatever goes wrong becomes a return
 // command, which stops the caller's write (WR-05), and the extended error.
+// A call that is to be served at `seat`, where the caller is, is returned.
 template <LockingPolicy L>
-void Send(core::Thread<L>& self, const SendRequest& request, bool is_reply) {
+[[nodiscard]] core::Loan<L> Send(core::Thread<L>& self,
+                                 const SendRequest& request, bool is_reply,
+                                 core::Seat<L>& seat) {
   core::Context<L>& context = *self.proc->context;
   const std::uint64_t order = context.NextOrder();
   const auto id = static_cast<std::uint32_t>(order);
   core::LogEntry record = RecordOf(self, request, is_reply, id);
   const core::TransactionLog::Ticket ticket = context.log.Begin(order, record);
   OwnedTransaction<L> in_reply_to;
-  const Outcome outcome = is_reply
-                              ? SendReply(self, request, record, in_reply_to)
-                              : SendCall(self, request, record);
+  core::Loan<L> loan;
+  const Outcome outcome =
+      is_reply ? SendReply(self, request, record, seat, in_reply_to)
+               : SendCall(self, request, record, seat, loan);
   if (outcome.ok() || outcome.reply == Br::BR_TRANSACTION_PENDING_FROZEN) {
     context.log.Finish(ticket, record);
     if (!outcome.ok()) QueueReturnError(self, outcome.reply);
-    return;
+    return loan;
   }
   record.return_error = static_cast<std::uint32_t>(outcome.reply);
   record.param = -static_cast<std::int32_t>(outcome.error);
@@ -825,27 +893,28 @@ void Send(core::Thread<L>& self, const SendRequest& request, bool is_reply) {
                        quirks.reply_failure_is_never_death ? Br::BR_FAILED_REPLY
                                                            : outcome.reply);
   }
-  if (answers) return;
+  if (answers) return loan;
   // A reply that answered nothing fails like a call.
   {
     sync::MutexLock queues(self.proc->queues_mu);
     self.extended_error = error;
   }
   QueueReturnError(self, outcome.reply);
+  return loan;
 }
 
 // The same for callers without a command stream. kBusy: a failure of this
 // thread has not been read yet.
 template <LockingPolicy L>
 Errc SendIfReady(core::Thread<L>& self, const SendRequest& request,
-                 bool is_reply) {
+                 bool is_reply, core::Seat<L>& seat, core::Loan<L>& loan) {
   if (self.has_return_error()) return Errc::kBusy;
   if (request.buffers_size > 0) {
     self.commands.Count(is_reply ? Bc::BC_REPLY_SG : Bc::BC_TRANSACTION_SG);
   } else {
     self.commands.Count(is_reply ? Bc::BC_REPLY : Bc::BC_TRANSACTION);
   }
-  Send(self, request, is_reply);
+  loan = Send(self, request, is_reply, seat);
   return Errc::kOk;
 }
 

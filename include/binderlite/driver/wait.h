@@ -19,12 +19,19 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "binderlite/core/context.h"
+#include "binderlite/core/pin.h"
 #include "binderlite/core/proc.h"
+#include "binderlite/core/seat.h"
 #include "binderlite/core/thread.h"
+#include "binderlite/core/transaction.h"
+#include "binderlite/core/work.h"
+#include "binderlite/driver/call.h"
 #include "binderlite/driver/entry.h"
+#include "binderlite/driver/guest.h"
 #include "binderlite/driver/route.h"
 #include "binderlite/sync/locking.h"
 #include "binderlite/sync/mutex_lock.h"
@@ -34,12 +41,12 @@
 namespace binderlite::driver {
 
 // Whether a read would find something. `for_proc_work`: the Proc's queue
-// counts, too.
+// counts, too. `as_guest`: for who runs it while it is lent.
 template <LockingPolicy L>
-[[nodiscard]] bool HasWork(const core::Thread<L>& self, bool for_proc_work)
+[[nodiscard]] bool HasWork(const core::Thread<L>& self, bool for_proc_work,
+                           bool as_guest = false)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(self.proc->queues_mu) {
-  return self.process_todo ||
-         self.need_return.load(std::memory_order_relaxed) ||
+  return self.process_todo || self.needs_return(as_guest) ||
          (for_proc_work && !self.proc->todo.empty());
 }
 
@@ -58,27 +65,48 @@ template <LockingPolicy L>
 // if that has been decided; `left`: whether there was something on it at the
 // last look.
 //
+// A thread that is lent (driver/loan.h) serves meanwhile, so for its owner
+// nothing but the end of the thread or a kill ends the wait before it is given
+// back. Who runs it waits for its own calls only, and, while it does, serves
+// those that come for other threads on its seat.
+//
 // kOk: taken. kInterrupted, kTimedOut, kClosed, kWouldBlock: the entry section
 // is held (again). kKilled: it may or may not be.
 template <LockingPolicy L, class F>
-Errc WaitForWork(DriverEntry<L>& entry, core::Thread<L>& self,
-                 std::optional<bool> serves, bool nonblocking,
-                 const sync::StopSignals& stops, sync::TimePoint deadline,
-                 bool& left, F take) {
+Errc WaitForWork(Call<L>& call, std::optional<bool> serves, bool nonblocking,
+                 sync::TimePoint deadline, bool& left, F take) {
   using Primitives = typename L::Primitives;
+  core::Thread<L>& self = call.thread();
+  DriverEntry<L>& entry = call.entry();
+  const sync::StopSignals& stops = call.stops();
   core::Context<L>& context = *self.proc->context;
   const std::int32_t pid = self.proc->options.pid;
   for (bool waited = false;; waited = true) {
+    bool lent = false;
+    if (waited && !call.is_guest() &&
+        !self.lent.load(std::memory_order_acquire) &&
+        self.unfinished.exchange(false, std::memory_order_relaxed)) {
+      core::WorkList nothing;
+      FinishServing<L>(self, nullptr, nothing);
+    }
     {
+      Wakeup<L> runner;
       sync::MutexLock queues(self.proc->queues_mu);
       if (!serves.has_value()) serves = ServesProcWork(self);
       left = !self.proc->todo.empty();
+      if (waited && !call.is_guest() && !self.is_dead) {
+        lent = self.lent.load(std::memory_order_acquire);
+      }
       Errc verdict = Errc::kOk;
       bool stay = false;
-      const bool has_work = HasWork(self, *serves);
-      if (has_work) {
+      const bool has_work = !lent && HasWork(self, *serves, call.is_guest());
+      if (lent) {
+        stay = true;
+        if (self.task->interrupted()) runner.Set(&self);
+      } else if (has_work) {
         verdict = Errc::kOk;
-      } else if (nonblocking) {
+      } else if (nonblocking ||
+                 (call.is_guest() && self.stack == call.seat().BaseOf(self))) {
         verdict = Errc::kWouldBlock;
       } else if (self.is_dead) {
         verdict = stops.requested() ? Errc::kKilled : Errc::kClosed;
@@ -93,35 +121,51 @@ Errc WaitForWork(DriverEntry<L>& entry, core::Thread<L>& self,
       if (waited || stay) {
         sync::MutexLock waiters(self.proc->waiters_mu);
         self.owes_look = false;  // It has just looked.
-        if (!stay) {
+        if (lent) {
+          self.owner_waits = false;  // To be woken when it is given back.
+        } else if (!stay) {
           LeaveWaiting(self);
+          if (!call.is_guest()) self.owner_waits = false;
         } else if (*serves) {
           JoinWaiting(self);
+          self.owner_waits = true;
         }
       }
       if (has_work) take(*serves);
       if (!stay) return verdict;
       self.looper.fetch_or(core::kLooperWaiting, std::memory_order_relaxed);
     }
+    core::Loan<L> loan;
+    if (call.is_guest()) loan = TakeCallOfOthers(call.seat(), self);
     entry.Leave();
-    context.At(Point::kParking, pid, self.tid);
-    (void)self.task->parker.Park(stops, deadline, *context.spinners);
-    context.At(Point::kWoken, pid, self.tid);
+    if (loan) {
+      call.seat().serve(call.seat(), std::move(loan));
+    } else {
+      context.At(Point::kParking, pid, self.tid);
+      (void)call.seat().task->parker.Park(
+          stops, lent ? sync::kNoDeadline : deadline, *context.spinners);
+      context.At(Point::kWoken, pid, self.tid);
+    }
     if (!entry.Reenter(stops)) {
-      LeaveWaitingKilled(self);
+      LeaveWaitingKilled(self, /*as_owner=*/!call.is_guest());
       context.At(Point::kKilledWaiting, pid, self.tid);
       return Errc::kKilled;
     }
     if (context.options.quirks.work_beats_interrupt) {
       sync::MutexLock queues(self.proc->queues_mu);
-      if (HasWork(self, *serves)) continue;
+      if (HasWork(self, *serves, call.is_guest())) continue;
     }
-    if (self.task->TakeInterrupt()) {
+    if (self.task->interrupted()) {
       // What it owes is paid by the look that every read ends with (RD-19).
       sync::MutexLock queues(self.proc->queues_mu);
+      if (!call.is_guest() && self.lent.load(std::memory_order_acquire)) {
+        continue;
+      }
+      if (!self.task->TakeInterrupt()) continue;
       sync::MutexLock waiters(self.proc->waiters_mu);
       self.owes_look = false;
       LeaveWaiting(self);
+      if (!call.is_guest()) self.owner_waits = false;
       left = true;
       return Errc::kInterrupted;
     }

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Loans: serving a call on the OS thread that makes it, which saves both
+// switches of threads. The thread of the target that would have been woken for
+// it, a looper that waits, is lent to the caller's OS thread instead: that one
+// reads the call as this thread, runs the handler, replies and gives it back.
+// Its own OS thread sleeps on and knows nothing of it.
+//
+//   the looper     on the waiting list    its OS thread     who runs it
+//   -------------  ---------------------  ----------------  ------------------
+//   waits          yes                    asleep in it      nobody
+//   lent           no                     asleep in it      the caller's
+//   recalled       no                     awake, waits for  the caller's
+//                                         its return
+//   given back     yes, first of all      asleep in it      nobody
+//     recalled,
+//     or work came no                     woken             its own
+//
+// So everything is as if it had served the call itself: who it is, its stack
+// (calls that the handler makes, calls that come back to it), priorities,
+// statistics, and how many can be served at a time. When no looper waits the
+// call is handed over in the ordinary way.
+//
+// The caller cannot read while it runs the handler. Calls that come back to it
+// meanwhile are served, on the same OS thread, by the handler of its own Proc:
+// without one, its calls are handed over. The handler runs to its end whoever
+// is killed; its own calls fail if its Proc is.
+//
+// Locks: the queues mutex, and in it the waiters mutex, of the Proc whose
+// thread is lent; none while the handler runs.
+
+#ifndef BINDERLITE_DRIVER_LOAN_H_
+#define BINDERLITE_DRIVER_LOAN_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "binderlite/config.h"
+#include "binderlite/core/node.h"
+#include "binderlite/core/pin.h"
+#include "binderlite/core/proc.h"
+#include "binderlite/core/seat.h"
+#include "binderlite/core/thread.h"
+#include "binderlite/core/transaction.h"
+#include "binderlite/core/work.h"
+#include "binderlite/driver/call.h"
+#include "binderlite/driver/entry.h"
+#include "binderlite/driver/guest.h"
+#include "binderlite/driver/release.h"
+#include "binderlite/driver/route.h"
+#include "binderlite/driver/transact.h"
+#include "binderlite/driver/wait.h"
+#include "binderlite/sync/locking.h"
+#include "binderlite/sync/mutex_lock.h"
+#include "binderlite/wire/errc.h"
+
+namespace binderlite::driver {
+
+// Serves a call that the thread of `call` has just made. kKilled: it was, and
+// the entry section may not be held.
+template <LockingPolicy L>
+Errc ServeHere(Call<L>& call, core::Loan<L> loan) {
+  core::Seat<L>& seat = call.seat();
+  std::optional<typename core::Seat<L>::Place> place;
+  if (!seat.Holds(call.thread())) place.emplace(seat, call.thread());
+  call.entry().Leave();
+  seat.serve(seat, std::move(loan));
+  return call.entry().Reenter(call.stops()) ? Errc::kOk : Errc::kKilled;
+}
+
+// A call that is not served here after all, since the thread that was to do it
+// has been killed: it goes to whoever looks next.
+template <LockingPolicy L>
+void PassOn(core::Loan<L> loan) {
+  core::Proc<L>& proc = *loan.to->proc;
+  DriverEntry<L> entry(*proc.context);
+  entry.EnterToCleanUp();
+  bool dead = false;
+  {
+    Wakeup<L> wakeup;
+    sync::MutexLock queues(proc.queues_mu);
+    dead = proc.is_dead;
+    if (!dead) EnqueueProc(proc, *loan.call.release(), wakeup);
+  }
+  if (!dead) return;
+  Wakeups<L> wakeups;
+  DropTransaction<L>(std::move(loan.call), Br::BR_DEAD_REPLY,
+                     Dropped::kProcDies, wakeups);
+}
+
+// The end of serving a call. A thread that was lent is its owner's again, which
+// waits on unless there is a reason why it should look. `stops`, those of who
+// ran it, may be what does not let this have the entry section: then a lent
+// thread's owner does the rest, and another one's own end will.
+template <LockingPolicy L>
+void Leave(typename core::Seat<L>::Place& place, bool lent,
+           const sync::StopSignals& stops) {
+  core::Thread<L>& thread = *place.thread;
+  DriverEntry<L> entry(*thread.proc->context);
+  const bool entered = entry.Enter(stops);
+  if (entered && place.serves) FinishServing(thread, place.base, place.aside);
+  DropAside<L>(place);
+  if (!lent) return;
+  Wakeup<L> owner;
+  sync::MutexLock queues(thread.proc->queues_mu);
+  const bool waits =
+      entered && !thread.is_dead && !HasWork(thread, /*for_proc_work=*/true);
+  sync::MutexLock waiters(thread.proc->waiters_mu);
+  thread.unfinished.store(!entered && place.serves, std::memory_order_relaxed);
+  thread.guest_need_return.store(false, std::memory_order_relaxed);
+  thread.runner.reset();  // Not the last pin: that Task is making a call.
+  thread.lent.store(false, std::memory_order_release);
+  if (waits && thread.owner_waits) {
+    JoinWaiting(thread);
+  } else {
+    owner.SetOwner(&thread);
+  }
+}
+
+// Calls for the node known as `ptr`, now or from some time on, may be served on
+// their caller's thread, or no longer.
+template <LockingPolicy L>
+void RunOnCallers(core::Proc<L>& proc, std::uint64_t ptr, bool enable) {
+  DriverEntry<L> entry(*proc.context);
+  entry.EnterToCleanUp();
+  sync::MutexLock queues(proc.queues_mu);
+  if (enable) {
+    proc.on_callers.insert(ptr);
+  } else {
+    proc.on_callers.erase(ptr);
+  }
+  const auto it = proc.nodes.find(ptr);
+  if (it != proc.nodes.end()) {
+    it->second->on_callers.store(enable, std::memory_order_relaxed);
+  }
+}
+
+}  // namespace binderlite::driver
+
+#endif  // BINDERLITE_DRIVER_LOAN_H_
