@@ -64,6 +64,7 @@ set(BINDERLITE_HEADERS
     include/binderlite/driver/poll.h
     include/binderlite/driver/refcount.h
     include/binderlite/driver/release.h
+    include/binderlite/driver/reserve.h
     include/binderlite/driver/route.h
     include/binderlite/driver/scatter.h
     include/binderlite/driver/transact.h

@@ -40,6 +40,7 @@
 #include "binderlite/driver/notify.h"
 #include "binderlite/driver/refcount.h"
 #include "binderlite/driver/release.h"
+#include "binderlite/driver/reserve.h"
 #include "binderlite/driver/route.h"
 #include "binderlite/driver/transact.h"
 #include "binderlite/driver/translate.h"

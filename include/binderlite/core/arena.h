@@ -131,6 +131,14 @@ class Arena {
     return {Errc::kOk, result, suspect};
   }
 
+  // What `buffer`, which the caller carries, is to say is shorter than what it
+  // was made for. It takes up as much as before.
+  void Shrink(Buffer<L>& buffer, std::size_t data_size) {
+    sync::MutexLock lock(mu_);
+    BINDERLITE_ASSERT(data_size <= buffer.layout.data_size);
+    buffer.layout.data_size = data_size;
+  }
+
   // The receiver has been told of the buffer and may free it. The buffer is
   // not to be touched after this and the next one.
   void MarkDelivered(Buffer<L>& buffer) { Leave(buffer, State::kDelivered); }

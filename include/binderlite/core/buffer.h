@@ -91,7 +91,7 @@ class alignas(kCacheLine) Buffer {
 
   // What the receiver looks at comes first.
   std::byte* const data;  // Where the driver writes it.
-  const Layout layout;
+  Layout layout;          // Changed by Arena::Shrink alone.
   // The node this was sent to, with a local strong count; empty in a reply.
   Pin<Node<L>> target_node;
   const bool is_async;         // Paid for from the one-way half of the arena.

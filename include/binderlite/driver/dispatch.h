@@ -151,14 +151,15 @@ Errc ExecuteOne(core::Thread<L>& self, std::uint32_t code,
     case Bc::BC_REPLY: {
       TransactionData data = {};
       if (error = reader.Next(data); error != Errc::kOk) return error;
-      loan = Send(self, {.data = data}, *command == Bc::BC_REPLY, seat);
+      loan = Send<L>(self, {.data = data}, *command == Bc::BC_REPLY, seat);
       return Errc::kOk;
     }
     case Bc::BC_TRANSACTION_SG:
     case Bc::BC_REPLY_SG: {
       TransactionDataSg data = {};
       if (error = reader.Next(data); error != Errc::kOk) return error;
-      loan = Send(self, {.data = data.data, .buffers_size = data.buffers_size},
+      loan =
+          Send<L>(self, {.data = data.data, .buffers_size = data.buffers_size},
                   *command == Bc::BC_REPLY_SG, seat);
       return Errc::kOk;
     }

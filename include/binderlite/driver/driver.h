@@ -46,6 +46,7 @@
 #include "binderlite/driver/loan.h"
 #include "binderlite/driver/poll.h"
 #include "binderlite/driver/release.h"
+#include "binderlite/driver/reserve.h"
 #include "binderlite/driver/transact.h"
 #include "binderlite/memory/mapping.h"
 #include "binderlite/sync/locking.h"
@@ -268,6 +269,44 @@ class BasicThread {
     return SendOne({.data = data, .buffers_size = buffers_size}, true);
   }
 
+  // Sending without a copy; see driver/reserve.h. Sets aside `size` bytes, and
+  // `offsets_size` bytes for offsets of objects, for a call to `handle`, or a
+  // one-way if `flags` have kTfOneWay. What it fails with is what a transaction
+  // would have failed with at this point; kNoProcess: dead.
+  Errc Reserve(std::uint32_t handle, std::size_t size,
+               Reservation<L>& reservation, std::uint32_t flags = 0,
+               std::size_t offsets_size = 0) {
+    Reservation<L> made;
+    const Errc error = Simple([&](core::Thread<L>& self) {
+      return driver::Reserve(self, handle, size, offsets_size,
+                             (flags & kTfOneWay) != 0, made.reserved_);
+    });
+    if (error == Errc::kOk) reservation = std::move(made);
+    return error;
+  }
+  // The same for the reply to the call that this thread is serving. kInvalid:
+  // there is none.
+  Errc ReserveReply(std::size_t size, Reservation<L>& reservation,
+                    std::size_t offsets_size = 0) {
+    Reservation<L> made;
+    const Errc error = Simple([&](core::Thread<L>& self) {
+      return driver::ReserveReply(self, size, offsets_size, made.reserved_);
+    });
+    if (error == Errc::kOk) reservation = std::move(made);
+    return error;
+  }
+  // Sends what has been reserved and written. Of `data` counts what is said
+  // neither by the reservation nor by what is in it: code, flags and the
+  // offsets, for which there must be as much room as was reserved. kInvalid: it
+  // is not that, or the reservation is empty. kBusy: see above, and the
+  // reservation is as it was; otherwise it is empty afterwards.
+  Errc Transact(Reservation<L>&& reservation, const TransactionData& data) {
+    return SendReserved(reservation, data, /*is_reply=*/false);
+  }
+  Errc Reply(Reservation<L>&& reservation, const TransactionData& data) {
+    return SendReserved(reservation, data, /*is_reply=*/true);
+  }
+
   // The next return command; waits for it like WriteRead. BR_NOOP: a flush, or
   // the first read of a new thread. BR_SPAWN_LOOPER comes after the command
   // that it came with.
@@ -467,7 +506,24 @@ class BasicThread {
     });
   }
 
-  Errc SendOne(const driver::SendRequest& request, bool is_reply) {
+  Errc SendReserved(Reservation<L>& reservation, TransactionData data,
+                    bool is_reply) {
+    driver::Reserved<L>& reserved = reservation.reserved_;
+    if (!reservation || static_cast<bool>(reserved.target.node) == is_reply ||
+        reserved.buffer->layout.offsets_size != data.offsets_size) {
+      return Errc::kInvalid;
+    }
+    data.target.handle = reserved.handle;
+    data.data_size = reserved.buffer->layout.data_size;
+    if (!is_reply) {
+      data.flags =
+          reserved.one_way ? data.flags | kTfOneWay : data.flags & ~kTfOneWay;
+    }
+    const Errc error = SendOne({.data = data, .reserved = &reserved}, is_reply);
+    if (error != Errc::kBusy) reservation.Abandon();
+    return error;
+  }
+  Errc SendOne(const driver::SendRequest<L>& request, bool is_reply) {
     Call call(*this, {});
     if (const Errc error = call.Begin(); error != Errc::kOk) return error;
     core::Loan<L> loan;

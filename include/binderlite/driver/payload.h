@@ -47,10 +47,10 @@ namespace binderlite::driver {
 
 // Object number `index` of a payload, which begins at `offset` of the sender's
 // data, translated into the receiver's copy; `object_size` is set to its size
-// in bytes.
+// in bytes. `user_data`: where the sender's data is; null: in the buffer.
 template <LockingPolicy L>
 Errc TranslateObject(const Translation<L>& to, Scatter<L>& scatter,
-                     std::uint64_t index, std::uint64_t user_data,
+                     std::uint64_t index, const std::uint64_t* user_data,
                      std::uint64_t offset, std::size_t& object_size) {
   const memory::UserAccess& memory = to.sender.proc->memory;
   const std::size_t data_size = to.buffer.layout.data_size;
@@ -63,8 +63,10 @@ Errc TranslateObject(const Translation<L>& to, Scatter<L>& scatter,
   std::array<std::byte, sizeof(BufferObject)> bytes;
   const std::size_t readable = std::min(bytes.size(), data_size - at);
   ObjectHeader header = {};
-  if (readable < sizeof(header) ||
-      !memory.CopyIn(bytes.data(), user_data + offset, readable)) {
+  if (readable < sizeof(header)) return Errc::kInvalid;
+  if (user_data == nullptr) {
+    std::memcpy(bytes.data(), to.buffer.data + at, readable);
+  } else if (!memory.CopyIn(bytes.data(), *user_data + offset, readable)) {
     return Errc::kInvalid;
   }
   std::memcpy(&header, bytes.data(), sizeof(header));
@@ -124,10 +126,11 @@ Errc TranslateObject(const Translation<L>& to, Scatter<L>& scatter,
 
 // Fills the buffer from the sender's memory. kFault: memory outside of objects,
 // or offsets that are out of order or out of the data; kInvalid: a bad object,
-// also one that cannot be read; else what Translate... answers.
+// also one that cannot be read; else what Translate... answers. `in_place`: the
+// data is in the buffer already, objects as the sender knows them included.
 template <LockingPolicy L>
 Errc CopyPayload(const Translation<L>& to, const TransactionData& data,
-                 std::uint64_t buffers_size) {
+                 std::uint64_t buffers_size, bool in_place) {
   const memory::UserAccess& memory = to.sender.proc->memory;
   core::Buffer<L>& buffer = to.buffer;
   std::byte* const offsets = buffer.data + buffer.layout.offsets_at();
@@ -143,18 +146,19 @@ Errc CopyPayload(const Translation<L>& to, const TransactionData& data,
     std::uint64_t offset = 0;
     std::memcpy(&offset, offsets + at, sizeof(offset));
     if (offset < done || offset > data_size) return Errc::kFault;
-    if (!memory.CopyIn(buffer.data + done, data.buffer + done,
-                       static_cast<std::size_t>(offset) - done)) {
+    if (!in_place && !memory.CopyIn(buffer.data + done, data.buffer + done,
+                                    static_cast<std::size_t>(offset) - done)) {
       return Errc::kFault;
     }
     std::size_t object_size = 0;
-    const Errc error = TranslateObject(to, scatter, at / sizeof(std::uint64_t),
-                                       data.buffer, offset, object_size);
+    const Errc error =
+        TranslateObject(to, scatter, at / sizeof(std::uint64_t),
+                        in_place ? nullptr : &data.buffer, offset, object_size);
     if (error != Errc::kOk) return error;
     done = static_cast<std::size_t>(offset) + object_size;
   }
-  if (!memory.CopyIn(buffer.data + done, data.buffer + done,
-                     data_size - done)) {
+  if (!in_place && !memory.CopyIn(buffer.data + done, data.buffer + done,
+                                  data_size - done)) {
     return Errc::kFault;
   }
   return scatter.Copy();

@@ -223,10 +223,36 @@ void DropTransaction(OwnedTransaction<L> transaction, Br code, Dropped why,
 
 // --- Sending ---------------------------------------------------------------
 
+// Where a BC_TRANSACTION goes. `node` comes with a local strong count, owed by
+// whoever holds the Target.
+template <LockingPolicy L>
+struct Target {
+  core::Pin<core::Node<L>> node;
+  core::Pin<core::Proc<L>> proc;
+  core::Pin<core::Thread<L>> thread;  // Steered to; empty: any.
+};
+
+// A buffer for a payload that its sender writes where it will be read
+// (driver/reserve.h), until it is sent or abandoned.
+template <LockingPolicy L>
+struct Reserved {
+  Target<L> target;                   // Of a reply: only the Proc.
+  core::Buffer<L>* buffer = nullptr;  // Null: there is none.
+  bool one_way = false;
+  bool spam_suspect = false;
+  std::uint64_t order = 0;  // Of the transaction that it is for.
+  std::uint32_t handle = 0;
+  std::string label;
+};
+
 // What a BC_TRANSACTION or BC_REPLY asks for.
+template <LockingPolicy L>
 struct SendRequest {
   const TransactionData& data;
   std::uint64_t buffers_size = 0;  // Of the _SG variants.
+  // Where the data is already, and for whom; null: at data.buffer, for
+  // data.target. Used up, unless it fails before that matters.
+  Reserved<L>* reserved = nullptr;
 };
 
 // The label of the sender, NUL-terminated, rounded up to eight bytes.
@@ -243,59 +269,81 @@ Errc LabelOf(const core::Proc<L>& sender, std::string& label) {
   return Errc::kOk;
 }
 
-// Allocates and fills the payload of `transaction`. `target` is its node, with
-// a local strong count; empty for a reply. On failure nothing is left in the
-// receiver, and the count is given back. `spam_suspect`: AL-22.
+// Sets aside a buffer for what `layout` and `purpose` say. `node`: its target,
+// or null in a reply; if it wants the sender's label, there is room for that.
 template <LockingPolicy L>
-Outcome BuildBuffer(core::Thread<L>& self, core::Transaction<L>& transaction,
-                    core::Pin<core::Node<L>> target, const SendRequest& request,
-                    bool accepts_files, bool& spam_suspect) {
-  core::Proc<L>& receiver = *transaction.to_proc;
-  typename core::Buffer<L>::Layout layout{
-      .data_size = static_cast<std::size_t>(request.data.data_size),
-      .offsets_size = static_cast<std::size_t>(request.data.offsets_size),
-      .extra_size = static_cast<std::size_t>(request.buffers_size)};
-  std::string label;
+Outcome AllocateBuffer(const core::Proc<L>& sender, core::Proc<L>& receiver,
+                       typename core::Buffer<L>::Layout layout, bool one_way,
+                       const core::Node<L>* node,
+                       typename core::Buffer<L>::Purpose purpose,
+                       Reserved<L>& reserved) {
   Errc error = Errc::kOk;
-  if (target && target->wants_security_context) {
+  if (node != nullptr && node->wants_security_context) {
     // Behind everything else, where no PTR object can reach it (SC-02, SC-03).
-    error = LabelOf(*self.proc, label);
+    error = LabelOf(sender, reserved.label);
     const std::size_t room = (layout.extra_size + 7) & ~std::size_t{7};
     if (error == Errc::kOk &&
-        (room < layout.extra_size || room + label.size() < room)) {
+        (room < layout.extra_size || room + reserved.label.size() < room)) {
       error = Errc::kInvalid;
     }
-    layout.extra_size = room + label.size();
+    layout.extra_size = room + reserved.label.size();
   }
-  typename core::Arena<L>::Allocation allocation;
-  if (error == Errc::kOk) {
-    allocation = receiver.arena.Allocate(
-        layout, transaction.kind == core::TransactionKind::kOneWay,
-        {.id = transaction.id,
-         .node_id = target ? target->id : 0,
-         .sender_pid = transaction.sender_pid});
-    error = allocation.error;
+  if (error != Errc::kOk) return Outcome::Failed(error);
+  purpose.node_id = node != nullptr ? node->id : 0;
+  const typename core::Arena<L>::Allocation allocation =
+      receiver.arena.Allocate(layout, one_way, purpose);
+  reserved.buffer = allocation.buffer;
+  reserved.spam_suspect = allocation.spam_suspect;
+  if (allocation.error == Errc::kOk) return {};
+  return allocation.error == Errc::kNoProcess
+             ? Outcome::Dead(allocation.error)
+             : Outcome::Failed(allocation.error);
+}
+
+// Fills the payload of `transaction`, in a buffer that it gets for that or has
+// been reserved. `target` is its node, with a local strong count; empty for a
+// reply. On failure nothing is left in the receiver, and the count is given
+// back. `spam_suspect`: AL-22.
+template <LockingPolicy L>
+Outcome BuildBuffer(core::Thread<L>& self, core::Transaction<L>& transaction,
+                    core::Pin<core::Node<L>> target,
+                    const SendRequest<L>& request, bool accepts_files,
+                    bool& spam_suspect) {
+  core::Proc<L>& receiver = *transaction.to_proc;
+  Reserved<L> made;
+  Reserved<L>& reserved =
+      request.reserved != nullptr ? *request.reserved : made;
+  if (request.reserved == nullptr) {
+    const Outcome outcome = AllocateBuffer(
+        *self.proc, receiver,
+        {.data_size = static_cast<std::size_t>(request.data.data_size),
+         .offsets_size = static_cast<std::size_t>(request.data.offsets_size),
+         .extra_size = static_cast<std::size_t>(request.buffers_size)},
+        transaction.kind == core::TransactionKind::kOneWay, target.get(),
+        {.id = transaction.id, .sender_pid = transaction.sender_pid}, made);
+    if (!outcome.ok()) {
+      if (target) DropTarget(*target);
+      return outcome;
+    }
   }
-  if (error != Errc::kOk) {
-    if (target) DropTarget(*target);
-    return error == Errc::kNoProcess ? Outcome::Dead(error)
-                                     : Outcome::Failed(error);
-  }
-  spam_suspect = allocation.spam_suspect;
-  core::Buffer<L>& buffer = *allocation.buffer;
+  spam_suspect = reserved.spam_suspect;
+  core::Buffer<L>& buffer = *std::exchange(reserved.buffer, nullptr);
+  reserved.target = {};
   buffer.target_node = std::move(target);
   buffer.clear_on_free = (request.data.flags & kTfClearBuf) != 0;
-  if (!label.empty()) {
-    const std::size_t at = layout.extra_at() + layout.extra_size - label.size();
+  if (const std::string& label = reserved.label; !label.empty()) {
+    const std::size_t at =
+        buffer.layout.extra_at() + buffer.layout.extra_size - label.size();
     std::memcpy(buffer.data + at, label.data(), label.size());
     transaction.label_address = buffer.address() + at;
   }
-  error = CopyPayload(Translation<L>{.sender = self,
-                                     .receiver = receiver,
-                                     .buffer = buffer,
-                                     .files = transaction.files,
-                                     .accepts_files = accepts_files},
-                      request.data, request.buffers_size);
+  const Errc error = CopyPayload(Translation<L>{.sender = self,
+                                                .receiver = receiver,
+                                                .buffer = buffer,
+                                                .files = transaction.files,
+                                                .accepts_files = accepts_files},
+                                 request.data, request.buffers_size,
+                                 /*in_place=*/request.reserved != nullptr);
   if (error != Errc::kOk) {
     ReleaseBufferContents(receiver, buffer);
     receiver.arena.Free(buffer);
@@ -306,15 +354,6 @@ Outcome BuildBuffer(core::Thread<L>& self, core::Transaction<L>& transaction,
   transaction.buffer = &buffer;
   return {};
 }
-
-// Where a BC_TRANSACTION goes. `node` comes with a local strong count, owed by
-// whoever holds the Target.
-template <LockingPolicy L>
-struct Target {
-  core::Pin<core::Node<L>> node;
-  core::Pin<core::Proc<L>> proc;
-  core::Pin<core::Thread<L>> thread;  // Steered to; empty: any.
-};
 
 // Resolves the handle (TG-01 to TG-08).
 template <LockingPolicy L>
@@ -638,11 +677,13 @@ template <LockingPolicy L>
 // BC_TRANSACTION. `record`: what becomes known of it. `loan`: set if the call
 // is to be served at `seat`.
 template <LockingPolicy L>
-Outcome SendCall(core::Thread<L>& self, const SendRequest& request,
+Outcome SendCall(core::Thread<L>& self, const SendRequest<L>& request,
                  core::LogEntry& record, core::Seat<L>& seat,
                  core::Loan<L>& loan) {
   const TransactionData& data = request.data;
-  const bool one_way = (data.flags & kTfOneWay) != 0;
+  const bool one_way = request.reserved != nullptr
+                           ? request.reserved->one_way
+                           : (data.flags & kTfOneWay) != 0;
   bool nothing_on_hand = false;
   {
     sync::MutexLock queues(self.proc->queues_mu);
@@ -650,14 +691,19 @@ Outcome SendCall(core::Thread<L>& self, const SendRequest& request,
     nothing_on_hand = self.stack == nullptr && self.todo.empty();
   }
   Target<L> target;
-  Outcome outcome = ResolveTarget(self, data.target.handle, target);
+  Outcome outcome;
+  if (request.reserved != nullptr) {
+    target = request.reserved->target;
+  } else {
+    outcome = ResolveTarget(self, data.target.handle, target);
+  }
   if (!outcome.ok()) return outcome;
   record.to_pid = target.proc->options.pid;
   record.node = target.node->id;
   if (!one_way && !nothing_on_hand) {
     outcome = CheckStack(self, target);
     if (!outcome.ok()) {
-      DropTarget(*target.node);
+      if (request.reserved == nullptr) DropTarget(*target.node);
       return outcome;
     }
   }
@@ -763,7 +809,7 @@ void RestorePriority(core::Thread<L>& self,
 // BC_REPLY. On success and on failure the call that it answers is over, unless
 // there is none: then in_reply_to stays empty.
 template <LockingPolicy L>
-Outcome SendReply(core::Thread<L>& self, const SendRequest& request,
+Outcome SendReply(core::Thread<L>& self, const SendRequest<L>& request,
                   core::LogEntry& record, const core::Seat<L>& seat,
                   OwnedTransaction<L>& in_reply_to) {
   {
@@ -781,6 +827,10 @@ Outcome SendReply(core::Thread<L>& self, const SendRequest& request,
   if (!caller) return Outcome::Dead(Errc::kOk);
   core::Thread<L>& to = *caller;
   core::Proc<L>& receiver = *to.proc;
+  if (request.reserved != nullptr &&
+      request.reserved->target.proc.get() != &receiver) {
+    return Outcome::Failed(Errc::kInvalid);  // It was for another call.
+  }
   OwnedTransaction<L> reply = NewTransaction(
       self, core::TransactionKind::kReply, request.data, record.id, receiver);
   record.to_pid = receiver.options.pid;
@@ -821,8 +871,8 @@ Outcome SendReply(core::Thread<L>& self, const SendRequest& request,
 // What the log says of a transaction as it begins.
 template <LockingPolicy L>
 [[nodiscard]] core::LogEntry RecordOf(const core::Thread<L>& self,
-                                      const SendRequest& request, bool is_reply,
-                                      std::uint32_t id) {
+                                      const SendRequest<L>& request,
+                                      bool is_reply, std::uint32_t id) {
   const TransactionData& data = request.data;
   core::LogEntry record{.id = id,
                         .from_pid = self.proc->options.pid,
@@ -843,10 +893,12 @@ template <LockingPolicy L>
 // A call that is to be served at `seat`, where the caller is, is returned.
 template <LockingPolicy L>
 [[nodiscard]] core::Loan<L> Send(core::Thread<L>& self,
-                                 const SendRequest& request, bool is_reply,
+                                 const SendRequest<L>& request, bool is_reply,
                                  core::Seat<L>& seat) {
   core::Context<L>& context = *self.proc->context;
-  const std::uint64_t order = context.NextOrder();
+  const std::uint64_t order = request.reserved != nullptr
+                                  ? request.reserved->order
+                                  : context.NextOrder();
   const auto id = static_cast<std::uint32_t>(order);
   core::LogEntry record = RecordOf(self, request, is_reply, id);
   const core::TransactionLog::Ticket ticket = context.log.Begin(order, record);
@@ -906,7 +958,7 @@ template <LockingPolicy L>
 // The same for callers without a command stream. kBusy: a failure of this
 // thread has not been read yet.
 template <LockingPolicy L>
-Errc SendIfReady(core::Thread<L>& self, const SendRequest& request,
+Errc SendIfReady(core::Thread<L>& self, const SendRequest<L>& request,
                  bool is_reply, core::Seat<L>& seat, core::Loan<L>& loan) {
   if (self.has_return_error()) return Errc::kBusy;
   if (request.buffers_size > 0) {
