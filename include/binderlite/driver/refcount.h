@@ -201,8 +201,8 @@ template <LockingPolicy L>
                             ptr, cookie, flags));
       sync::MutexLock lock(proc.queues_mu);
       if (proc.is_dead) return NodeHold<L>(core::Pin<core::Node<L>>());
+      if (proc.on_callers.contains(ptr)) made->on_callers.store(true);
       node = proc.nodes.try_emplace(ptr, made).first->second;
-      if (proc.on_callers.contains(ptr)) node->on_callers.store(true);
     }
     NodeHold<L> hold(std::move(node));
     if (hold) return hold;  // Else it was deleted meanwhile: once more.
