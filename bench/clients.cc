@@ -25,6 +25,7 @@ int main(int argc, char** argv) {
   bench::RegisterClients<Typed>("typed");
   bench::RegisterClients<Typed>("typed-park",
                                 bl::sync::WaitOptions::ParkAtOnce());
+  bench::RegisterClients<bench::OnCallerBinder<bl::FineGrained<>>>("caller");
   bench::RegisterClients<bench::Direct>("direct");
   bench::RegisterClients<bench::CallQueue<bench::FutexQueue>>("futex");
   bench::RegisterClients<bench::CallQueue<bench::AwaitQueue>>("await");

@@ -10,9 +10,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <stop_token>
 #include <thread>
+#include <utility>
 
 #include "binderlite/binderlite.h"
 #include "support/binder.h"
@@ -30,7 +32,7 @@ using bl::Errc;
 // receiver's arena. A sender who has used it up waits until half of what is on
 // its way has arrived: it publishes the count at which it wants to be woken, so
 // that a receiver pays a load for this and a wake-up only when it is wanted.
-template <class L>
+template <class L, bool kInPlace>
 class OneWayBinder {
  public:
   explicit OneWayBinder(const bench::Setup& setup)
@@ -51,12 +53,15 @@ class OneWayBinder {
     bl::TransactionData data = bench::DataOf(payload);
     data.flags = bl::kTfOneWay;
     while (ok_ && !received_.torn()) {
-      if (sender_.Transact(data) != Errc::kOk) return false;
       bl::Incoming work;
-      do {
+      if (kInPlace ? !SendInPlace(payload, work)
+                   : sender_.Exchange({.call = &data}, work) != Errc::kOk) {
+        return false;
+      }
+      while (work.command != bl::Br::BR_TRANSACTION_COMPLETE &&
+             work.command != bl::Br::BR_FAILED_REPLY) {
         if (sender_.NextWork(work) != Errc::kOk) return false;
-      } while (work.command != bl::Br::BR_TRANSACTION_COMPLETE &&
-               work.command != bl::Br::BR_FAILED_REPLY);
+      }
       if (work.command == bl::Br::BR_TRANSACTION_COMPLETE) {
         ++sent_;
         return true;
@@ -75,6 +80,18 @@ class OneWayBinder {
   static constexpr std::uint64_t kNobody =
       std::numeric_limits<std::uint64_t>::max();
 
+  // Into the receiver's memory at once. False: an error.
+  bool SendInPlace(const bench::Bytes& payload, bl::Incoming& work) {
+    bl::Reservation<L> message;
+    const Errc error =
+        sender_.Reserve(0, payload.size(), message, bl::kTfOneWay);
+    work.command = bl::Br::BR_FAILED_REPLY;
+    if (error != Errc::kOk) return error == Errc::kNoSpace;
+    std::memcpy(message.data().data(), payload.data(), payload.size());
+    return sender_.Transact(std::move(message), {}) == Errc::kOk &&
+           sender_.NextWork(work) == Errc::kOk;
+  }
+
   void WaitUntil(std::uint64_t count) {
     wanted_.store(count);
     if (received_.count() >= count) {
@@ -87,11 +104,13 @@ class OneWayBinder {
   void Receive(const std::stop_token& stop) {
     if (thread_.EnterLooper() != Errc::kOk) return;
     bl::Incoming work;
-    while (thread_.NextWork(work, stop) == Errc::kOk) {
+    std::uint64_t last_buffer = 0;
+    while (thread_.Exchange({.free_buffer = std::exchange(last_buffer, 0)},
+                            work, stop) == Errc::kOk) {
       if (work.command != bl::Br::BR_TRANSACTION) continue;
       received_.See(bench::BytesOf(work.transaction),
                     bench::SizeOf(work.transaction));
-      if (thread_.FreeBuffer(work.transaction.buffer) != Errc::kOk) return;
+      last_buffer = work.transaction.buffer;
       // Sequentially consistent with WaitUntil: one of the two sees the other.
       std::atomic_thread_fence(std::memory_order_seq_cst);
       std::uint64_t wanted = wanted_.load(std::memory_order_relaxed);
@@ -118,7 +137,8 @@ class OneWayBinder {
 }  // namespace
 
 int main(int argc, char** argv) {
-  bench::RegisterOneWay<OneWayBinder<bl::FineGrained<>>>("typed");
+  bench::RegisterOneWay<OneWayBinder<bl::FineGrained<>, false>>("typed");
+  bench::RegisterOneWay<OneWayBinder<bl::FineGrained<>, true>>("inplace");
   bench::RegisterOneWay<bench::LockedRing<bench::CondvarRing>>("condvar");
   bench::RegisterOneWay<bench::LockedRing<bench::AwaitRing>>("await");
   return bench::RunRows(argc, argv);

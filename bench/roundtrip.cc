@@ -43,6 +43,7 @@ int main(int argc, char** argv) {
   RegisterRoundTrips<Streams>("streams", kSizes);
   RegisterRoundTrips<Detecting<Typed>>("typed-detect", kSizes);
   RegisterRoundTrips<Detecting<Streams>>("streams-detect", kSizes);
+  RegisterRoundTrips<bench::OnCallerBinder<Default>>("caller", kSizes);
   RegisterRoundTrips<Typed>("typed-park", kSizes,
                             bl::sync::WaitOptions::ParkAtOnce());
   RegisterRoundTrips<Discipline<bl::Relock::kAlways>>("kAlways", kTwoSizes);

@@ -17,6 +17,7 @@
 #include <optional>
 #include <stop_token>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -103,15 +104,16 @@ struct Typed {
   template <class L>
   static void Serve(BasicThread<L>& self, const std::stop_token& stop) {
     Bytes answer;
+    TransactionData reply = {};
+    Outgoing out;
     Incoming work;
     if (self.EnterLooper() != Errc::kOk) return;
-    while (self.NextWork(work, stop) == Errc::kOk) {
+    while (self.Exchange(out, work, stop) == Errc::kOk) {
+      out = {};
       if (work.command != Br::BR_TRANSACTION) continue;
       AnswerTo(BytesOf(work.transaction), SizeOf(work.transaction), answer);
-      if (self.FreeBuffer(work.transaction.buffer) != Errc::kOk ||
-          self.Reply(DataOf(answer)) != Errc::kOk) {
-        return;
-      }
+      reply = DataOf(answer);
+      out = {.free_buffer = work.transaction.buffer, .reply = &reply};
     }
   }
 
@@ -121,22 +123,44 @@ struct Typed {
     explicit Caller(BasicThread<L>& self) : self_(self) {}
 
     bool Call(const Bytes& payload) {
-      if (self_.Transact(DataOf(payload)) != Errc::kOk) return false;
+      const TransactionData data = DataOf(payload);
+      Outgoing out = {.free_buffer = last_buffer_, .call = &data};
+      last_buffer_ = 0;
       Incoming work;
       do {
-        if (self_.NextWork(work) != Errc::kOk ||
+        if (self_.Exchange(out, work) != Errc::kOk ||
             work.command == Br::BR_DEAD_REPLY ||
             work.command == Br::BR_FAILED_REPLY) {
           return false;
         }
+        out = {};
       } while (work.command != Br::BR_REPLY);
-      const bool ok = Answers(work.transaction, payload);
-      return self_.FreeBuffer(work.transaction.buffer) == Errc::kOk && ok;
+      last_buffer_ = work.transaction.buffer;
+      return Answers(work.transaction, payload);
     }
 
    private:
     BasicThread<L>& self_;
+    std::uint64_t last_buffer_ = 0;
   };
+};
+
+// The same, but that the handler runs on the caller's thread.
+template <class L>
+class OnCaller : public CallHandler<L> {
+ public:
+  void OnCall(BasicThread<L>& self, const Incoming& call,
+              const ServedHere& /*here*/) override {
+    Bytes& answer = answers_[static_cast<std::size_t>(self.tid()) % kMost];
+    AnswerTo(BytesOf(call.transaction), SizeOf(call.transaction), answer);
+    const TransactionData reply = DataOf(answer);
+    (void)self.Send({.free_buffer = call.transaction.buffer, .reply = &reply});
+  }
+
+ private:
+  // One for each looper.
+  static constexpr std::size_t kMost = 64;
+  std::array<Bytes, kMost> answers_;
 };
 
 // Byte streams, in the way of libbinder: what is to be freed goes with the next
@@ -199,6 +223,8 @@ struct Streams {
   };
 };
 
+struct TypedOnCaller : Typed {};
+
 template <class L, class Way>
 class Binder {
  public:
@@ -209,6 +235,10 @@ class Binder {
     for (int i = 0; i < setup.loopers; ++i)
       threads_.push_back(proc_.Attach(i + 1));
     ok_ = threads_[0].SetContextMgr() == Errc::kOk;
+    if constexpr (std::is_same_v<Way, TypedOnCaller>) {
+      proc_.SetCallHandler(&handler_);
+      proc_.RunOnCallers(0);
+    }
     for (BasicThread<L>& thread : threads_) {
       loopers_.emplace_back([this, &thread](const std::stop_token& stop) {
         places_.PlaceServer();
@@ -227,7 +257,11 @@ class Binder {
     explicit Client(Binder& binder)
         : ok_(binder.ok_),
           proc_(binder.context_.Open({.name = "client"})),
-          thread_(proc_.Attach()) {}
+          thread_(proc_.Attach()) {
+      if constexpr (std::is_same_v<Way, TypedOnCaller>) {
+        proc_.SetCallHandler(&binder.handler_);
+      }
+    }
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
     bool Call(const Bytes& payload) { return ok_ && caller_.Call(payload); }
@@ -240,6 +274,7 @@ class Binder {
   };
 
  private:
+  OnCaller<L> handler_;
   BasicContext<L> context_;
   BasicProc<L> proc_;
   Setup places_;
@@ -251,6 +286,8 @@ class Binder {
 
 template <class L>
 using TypedBinder = Binder<L, Typed>;
+template <class L>
+using OnCallerBinder = Binder<L, TypedOnCaller>;
 template <class L>
 using StreamBinder = Binder<L, Streams>;
 

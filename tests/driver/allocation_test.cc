@@ -158,6 +158,21 @@ class CostTest : public ::testing::Test {
     ASSERT_EQ(client_.FreeBuffer(reply.transaction.buffer), Errc::kOk);
   }
 
+  // The same in as few calls of the driver as it takes.
+  void Exchange() {
+    Incoming call;
+    Incoming reply;
+    const TransactionData data = Data();
+    ASSERT_EQ(client_.Send({.free_buffer = unfreed_, .call = &data}),
+              Errc::kOk);
+    ASSERT_EQ(server_.NextWork(call), Errc::kOk);
+    ASSERT_EQ(
+        server_.Send({.free_buffer = call.transaction.buffer, .reply = &data}),
+        Errc::kOk);
+    reply = Next(client_, Br::BR_REPLY);
+    unfreed_ = reply.transaction.buffer;
+  }
+
   void OneWay() {
     ASSERT_EQ(client_.Transact(Data(kTfOneWay)), Errc::kOk);
     Next(client_, Br::BR_TRANSACTION_COMPLETE);
@@ -180,6 +195,7 @@ class CostTest : public ::testing::Test {
   BasicThread<L> server_;
   BasicThread<L> client_;
   std::byte payload_[100] = {};
+  std::uint64_t unfreed_ = 0;
 };
 TYPED_TEST_SUITE(CostTest, CountedDisciplines, DisciplineNames);
 
@@ -234,7 +250,63 @@ TYPED_TEST(CostTest, AWarmCallThatIsWaitedForAllocatesNothing) {
             0);
 }
 
+TYPED_TEST(CostTest, AWarmExchangeAllocatesNothing) {
+  EXPECT_EQ(this->Count(allocations, 100, [this] { this->Exchange(); }), 0);
+}
+
+// Frees the buffer and replies.
+template <class L>
+class Replying : public CallHandler<L> {
+ public:
+  void OnCall(BasicThread<L>& self, const Incoming& call,
+              const ServedHere& /*here*/) override {
+    ++calls;
+    const TransactionData reply = {};
+    EXPECT_EQ(
+        self.Send({.free_buffer = call.transaction.buffer, .reply = &reply}),
+        Errc::kOk);
+  }
+  int calls = 0;
+};
+
+TYPED_TEST(CostTest, AWarmCallThatIsServedHereAllocatesNothing) {
+  Replying<TypeParam> handler;
+  this->server_proc_.SetCallHandler(&handler);
+  this->client_proc_.SetCallHandler(&handler);
+  this->server_proc_.RunOnCallers(0);
+  this->server_proc_.SetNonblocking(false);
+  std::jthread looper([this](const std::stop_token& stop) {
+    Incoming work;
+    while (this->server_.NextWork(work, stop) == Errc::kOk) {
+      if (work.command != Br::BR_TRANSACTION) continue;
+      (void)this->server_.FreeBuffer(work.transaction.buffer);
+      (void)this->server_.Reply({});
+    }
+  });
+  const auto call = [this] {
+    const TransactionData data = this->Data();
+    ASSERT_EQ(this->client_.Send({.call = &data}), Errc::kOk);
+    // From the looper, if it has not been waiting yet.
+    Incoming reply;
+    while (this->client_.NextWork(reply) != Errc::kOk) {
+      std::this_thread::yield();
+    }
+    ASSERT_EQ(this->client_.FreeBuffer(reply.transaction.buffer), Errc::kOk);
+  };
+  while (handler.calls == 0) call();
+  const int before = handler.calls;
+  EXPECT_EQ(this->Count(allocations, 100, call), 0);
+  EXPECT_EQ(handler.calls, before + 120);
+  const int mutexes = this->Count(acquisitions, 1, call);
+  EXPECT_EQ(mutexes, 0) << TypeParam::kName;
+}
+
 // The numbers of docs/architecture.md.
+TYPED_TEST(CostTest, MutexesOfAWarmExchange) {
+  const int count = this->Count(acquisitions, 1, [this] { this->Exchange(); });
+  EXPECT_EQ(count, 0) << TypeParam::kName;
+}
+
 TYPED_TEST(CostTest, MutexesOfAWarmCall) {
   const int count = this->Count(acquisitions, 1, [this] { this->Call(); });
   // The patch has a lock around the counters; those that have a binder lock

@@ -630,5 +630,116 @@ TYPED_TEST(ThreadTest, AProcThatIsWaitedIn) {
   EXPECT_EQ(peer.thread().EnterLooper(), Errc::kClosed);
 }
 
+// --- Exchange ----------------------------------------------------------------
+
+template <class L>
+class ExchangeTest : public DriverTest<L> {
+ protected:
+  static std::string TextOf(const Incoming& work) {
+    return std::string(reinterpret_cast<const char*>(work.transaction.buffer),
+                       static_cast<std::size_t>(work.transaction.data_size));
+  }
+};
+BINDERLITE_FOR_ALL_DISCIPLINES(ExchangeTest);
+
+// Rows: TX-02 TX-04. A call and its reply are not confirmed; what is freed goes
+// with the next one.
+TYPED_TEST(ExchangeTest, ACallAndItsReply) {
+  auto [manager, service, client, handle] = this->Connected();
+  const Payload question("question");
+  const Payload answer("answer");
+  TransactionData call = question.Data(3);
+  call.target.handle = handle;
+  Incoming work;
+  EXPECT_EQ(client.thread().Exchange({.call = &call}, work), Errc::kWouldBlock);
+  Incoming received;
+  ASSERT_EQ(service.thread().Exchange({}, received), Errc::kOk);
+  EXPECT_EQ(received.command, Br::BR_TRANSACTION);
+  EXPECT_EQ(this->TextOf(received), "question");
+  const TransactionData reply = answer.Data(4);
+  EXPECT_EQ(service.thread().Exchange(
+                {.free_buffer = received.transaction.buffer, .reply = &reply},
+                received),
+            Errc::kWouldBlock);
+  EXPECT_EQ(this->SnapshotOf(service).buffers, 0u);
+  ASSERT_EQ(client.thread().Exchange({}, work), Errc::kOk);
+  EXPECT_EQ(work.command, Br::BR_REPLY);
+  EXPECT_EQ(this->TextOf(work), "answer");
+  EXPECT_EQ(client.thread().Send({.free_buffer = work.transaction.buffer}),
+            Errc::kOk);
+  EXPECT_EQ(this->SnapshotOf(client).buffers, 0u);
+  client.Check();
+}
+
+// A one-way is confirmed: there is nothing else to come.
+TYPED_TEST(ExchangeTest, AOneWay) {
+  auto [manager, service, client, handle] = this->Connected();
+  TransactionData call = Payload().Data(3, kTfOneWay);
+  call.target.handle = handle;
+  Incoming work;
+  ASSERT_EQ(client.thread().Exchange({.call = &call}, work), Errc::kOk);
+  EXPECT_EQ(work.command, Br::BR_TRANSACTION_COMPLETE);
+}
+
+// A failure to send is what is read, and stops what comes after it.
+TYPED_TEST(ExchangeTest, WhatFails) {
+  auto [manager, service, client, handle] = this->Connected();
+  TransactionData nowhere = {};
+  nowhere.target.handle = 4711;
+  const TransactionData reply = {};
+  Incoming work;
+  ASSERT_EQ(client.thread().Exchange({.reply = &reply, .call = &nowhere}, work),
+            Errc::kOk);
+  EXPECT_EQ(work.command, Br::BR_FAILED_REPLY);
+  EXPECT_EQ(client.TakeError(),
+            (std::pair{Br::BR_FAILED_REPLY,
+                       -static_cast<std::int32_t>(Errc::kProtocol)}));
+  EXPECT_EQ(client.thread().NextWork(work), Errc::kWouldBlock);
+  // Unread, it stops everything.
+  ASSERT_EQ(client.thread().Send({.call = &nowhere}), Errc::kOk);
+  EXPECT_EQ(client.thread().Send({.call = &nowhere}), Errc::kBusy);
+  EXPECT_EQ(client.thread().Exchange({.call = &nowhere}, work), Errc::kBusy);
+  ASSERT_EQ(client.thread().NextWork(work), Errc::kOk);
+  EXPECT_EQ(work.command, Br::BR_FAILED_REPLY);
+  client.Check();
+}
+
+// Row: TX-27. A reply that fails leaves its sender nothing to read.
+TYPED_TEST(ExchangeTest, AReplyThatFails) {
+  auto [manager, service, client, handle] = this->Connected();
+  TransactionData call = {};
+  call.target.handle = handle;
+  ASSERT_EQ(client.thread().Send({.call = &call}), Errc::kOk);
+  Incoming received;
+  ASSERT_EQ(service.thread().NextWork(received), Errc::kOk);
+  Payload bad;
+  bad.Handle(4711);
+  const TransactionData reply = bad.Data();
+  EXPECT_EQ(service.thread().Exchange(
+                {.free_buffer = received.transaction.buffer, .reply = &reply},
+                received),
+            Errc::kWouldBlock);
+  Incoming work;
+  ASSERT_EQ(client.thread().NextWork(work), Errc::kOk);
+  EXPECT_EQ(work.command, Br::BR_FAILED_REPLY);
+  client.Check();
+}
+
+// A call that cannot be queued is taken back, also when nothing confirms it.
+TYPED_TEST(ExchangeTest, ACallToAFrozenProc) {
+  auto [manager, service, client, handle] = this->Connected();
+  FreezeInfo info{.pid = static_cast<std::uint32_t>(service.pid()),
+                  .enable = 1,
+                  .timeout_ms = 0};
+  ASSERT_EQ(manager.thread().Freeze(info), Errc::kOk);
+  TransactionData call = {};
+  call.target.handle = handle;
+  Incoming work;
+  ASSERT_EQ(client.thread().Exchange({.call = &call}, work), Errc::kOk);
+  EXPECT_EQ(work.command, Br::BR_FROZEN_REPLY);
+  EXPECT_TRUE(this->ThreadOf(client, client).stack.empty());
+  EXPECT_EQ(this->SnapshotOf(service).buffers, 0u);
+}
+
 }  // namespace
 }  // namespace binderlite::testing

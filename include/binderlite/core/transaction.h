@@ -107,10 +107,16 @@ class alignas(kCacheLine) Transaction : public Work {
   // Who sends it. Before it is queued, when nobody else knows of it.
   void SetSender(Thread<L>& thread) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     from = Pin<Thread<L>>(&thread);
+    has_sender_.store(true, std::memory_order_relaxed);
   }
+  // It is gone.
+  void ResetSender() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    from.reset();
+    has_sender_.store(false, std::memory_order_relaxed);
+  }
+  // By itself not to be relied on: it may be going at this moment.
   [[nodiscard]] bool has_sender() const {
-    sync::MutexLock lock(mu);
-    return static_cast<bool>(from);
+    return has_sender_.load(std::memory_order_relaxed);
   }
 
   [[nodiscard]] bool needs_reply() const {
@@ -138,6 +144,7 @@ class alignas(kCacheLine) Transaction : public Work {
   }
 
  private:
+  std::atomic<bool> has_sender_{false};
   Counted<ObjectKind::kTransaction> counted_;
 };
 

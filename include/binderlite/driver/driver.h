@@ -93,6 +93,13 @@ class CallHandler {
                       const ServedHere& here) = 0;
 };
 
+// What one BasicThread::Exchange sends, in this order.
+struct Outgoing {
+  std::uint64_t free_buffer = 0;           // BC_FREE_BUFFER; 0: none.
+  const TransactionData* reply = nullptr;  // BC_REPLY; null: none.
+  const TransactionData* call = nullptr;   // BC_TRANSACTION; null: none.
+};
+
 // One thread's access to a Proc: the ioctls of binder as members. An object,
 // not tied to an OS thread. Each call that begins makes the driver's record of
 // the thread if there is none and, but for ThreadExit, ends its need_return.
@@ -312,30 +319,30 @@ class BasicThread {
   // that it came with.
   Errc NextWork(Incoming& incoming, std::stop_token stop = {},
                 TimePoint deadline = kNoDeadline) {
-    if (next_unread_ < unread_.size()) {
-      incoming = unread_[next_unread_++];
-      return Errc::kOk;
-    }
+    if (TakeUnread(incoming)) return Errc::kOk;
     Call call(*this, std::move(stop));
     if (const Errc error = call.Begin(); error != Errc::kOk) return error;
-    unread_.clear();
-    next_unread_ = 0;
-    driver::IncomingSink sink(incoming, unread_);
-    core::Proc<L>& proc = *proc_;
-    const Errc error = driver::ReadAndLook(
-        call, sink, proc.nonblocking.load(std::memory_order_relaxed), deadline);
-    if (error != Errc::kOk) return error;
-    if (sink.empty()) incoming = Incoming();
-    if (sink.spawn()) {
-      Incoming spawn;
-      spawn.command = Br::BR_SPAWN_LOOPER;
-      if (incoming.command == Br::BR_NOOP) {
-        incoming = spawn;
-      } else {
-        unread_.push_back(spawn);
-      }
+    return ReadNext(call, incoming, deadline);
+  }
+
+  // Several of these in one call of the driver, as an ioctl does several
+  // commands: what is in `outgoing`, and NextWork. No BR_TRANSACTION_COMPLETE
+  // is read of a call or a reply that is sent in this way: what comes next says
+  // as much. kBusy: see above; nothing is done. kKilled, kClosed: it may have
+  // been sent.
+  Errc Exchange(const Outgoing& outgoing, Incoming& incoming,
+                std::stop_token stop = {}, TimePoint deadline = kNoDeadline) {
+    Call call(*this, std::move(stop));
+    if (const Errc error = Begin(call, outgoing); error != Errc::kOk) {
+      return error;
     }
-    return Errc::kOk;
+    if (TakeUnread(incoming)) return Errc::kOk;
+    return ReadNext(call, incoming, deadline);
+  }
+  // The same without NextWork.
+  Errc Send(const Outgoing& outgoing) {
+    Call call(*this, {});
+    return Begin(call, outgoing);
   }
 
   // BC_FREE_BUFFER.
@@ -504,6 +511,60 @@ class BasicThread {
       self.commands.Count(command);
       return operation(self);
     });
+  }
+
+  // Begins `call` and does what `outgoing` says.
+  Errc Begin(Call& call, const Outgoing& outgoing) {
+    if (const Errc error = call.Begin(); error != Errc::kOk) return error;
+    core::Thread<L>& self = call.thread();
+    if (self.has_return_error()) return Errc::kBusy;
+    if (outgoing.free_buffer != 0) {
+      self.commands.Count(Bc::BC_FREE_BUFFER);
+      driver::FreeBuffer(self, outgoing.free_buffer);
+    }
+    for (const TransactionData* const data : {outgoing.reply, outgoing.call}) {
+      if (data == nullptr) continue;
+      core::Loan<L> loan;
+      const bool one_way =
+          data == outgoing.call && (data->flags & kTfOneWay) != 0;
+      if (driver::SendIfReady<L>(self, {.data = *data, .quiet = !one_way},
+                                 data == outgoing.reply, call.seat(),
+                                 loan) != Errc::kOk) {
+        break;  // The reply has failed, which is the next thing to be read.
+      }
+      if (!loan) continue;
+      const Errc error = driver::ServeHere(call, std::move(loan));
+      if (error != Errc::kOk) return error;
+    }
+    return Errc::kOk;
+  }
+
+  // What the last read has left.
+  bool TakeUnread(Incoming& incoming) {
+    if (next_unread_ >= unread_.size()) return false;
+    incoming = unread_[next_unread_++];
+    return true;
+  }
+
+  Errc ReadNext(Call& call, Incoming& incoming, TimePoint deadline) {
+    unread_.clear();
+    next_unread_ = 0;
+    driver::IncomingSink sink(incoming, unread_);
+    core::Proc<L>& proc = *proc_;
+    const Errc error = driver::ReadAndLook(
+        call, sink, proc.nonblocking.load(std::memory_order_relaxed), deadline);
+    if (error != Errc::kOk) return error;
+    if (sink.empty()) incoming = Incoming();
+    if (sink.spawn()) {
+      Incoming spawn;
+      spawn.command = Br::BR_SPAWN_LOOPER;
+      if (incoming.command == Br::BR_NOOP) {
+        incoming = spawn;
+      } else {
+        unread_.push_back(spawn);
+      }
+    }
+    return Errc::kOk;
   }
 
   Errc SendReserved(Reservation<L>& reservation, TransactionData data,

@@ -134,7 +134,7 @@ template <LockingPolicy L>
     if (served != nullptr) CutOff(*served);
     sync::MutexLock ends(t->mu);
     BINDERLITE_ASSERT(t->from.get() == &thread);
-    t->from.reset();  // Not the last pin: the Proc's table has one.
+    t->ResetSender();  // Not the last pin: the Proc's table has one.
     t = next;
   }
   return failed;

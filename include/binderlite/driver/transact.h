@@ -253,6 +253,8 @@ struct SendRequest {
   // Where the data is already, and for whom; null: at data.buffer, for
   // data.target. Used up, unless it fails before that matters.
   Reserved<L>* reserved = nullptr;
+  // The sender of a call or a reply is not told that it is on its way.
+  bool quiet = false;
 };
 
 // The label of the sender, NUL-terminated, rounded up to eight bytes.
@@ -581,9 +583,11 @@ Outcome QueueOneWay(core::Thread<L>& self, core::Transaction<L>& transaction,
 template <LockingPolicy L>
 class [[nodiscard]] PendingCompletion {
  public:
-  explicit PendingCompletion(core::Thread<L>& self)
-      : self_(self),
-        unused_(self.spare_completions.New(self.proc->context->counts)) {
+  // `quiet`: it is not told, so there is nothing to be done.
+  explicit PendingCompletion(core::Thread<L>& self, bool quiet = false)
+      : self_(self) {
+    if (quiet) return;
+    unused_ = self.spare_completions.New(self.proc->context->counts);
     sync::MutexLock queues(self.proc->queues_mu);
     if (self.is_dead) return;
     completion_ = unused_.release();
@@ -746,21 +750,23 @@ Outcome SendCall(core::Thread<L>& self, const SendRequest<L>& request,
 
   // The reply may come before this returns: everything is in its place before
   // the transaction is queued, and taken back if it cannot be.
-  std::unique_ptr<core::Completion> completion =
-      self.spare_completions.New(context.counts);
+  std::unique_ptr<core::Completion> completion;
+  if (!request.quiet) completion = self.spare_completions.New(context.counts);
   core::Completion* const complete = completion.get();
   core::Transaction<L>* const sent = transaction.get();
+  bool stacked = false;
   {
     sync::MutexLock queues(self.proc->queues_mu);
     if (!self.is_dead) {
+      stacked = true;
       sent->SetSender(self);
-      EnqueueDeferred(self, *completion.release());
+      if (completion != nullptr) EnqueueDeferred(self, *completion.release());
       sent->from_parent = self.stack;
       self.stack = sent;
     }
   }
-  // Not queued above only when this thread is dead: nobody waits for a reply.
-  if (completion == nullptr) {
+  // If not, this thread is dead: nobody waits for a reply.
+  if (stacked) {
     Wakeup<L> wakeup;
     bool to_frozen = false;
     Here<L> here{.seat = MayServeHere(*self.proc, target) ? &seat : nullptr,
@@ -783,10 +789,12 @@ Outcome SendCall(core::Thread<L>& self, const SendRequest<L>& request,
   {
     sync::MutexLock queues(self.proc->queues_mu);
     if (!self.is_dead) {
-      complete->Unlink();
-      completion.reset(complete);
+      if (complete != nullptr) {
+        complete->Unlink();
+        completion.reset(complete);
+      }
       self.stack = sent->from_parent;
-    } else if (completion == nullptr) {
+    } else if (stacked) {
       // Released since then: the call that it was serving ends with this one.
       cut.reset(sent->from_parent);
     }
@@ -842,7 +850,7 @@ Outcome SendReply(core::Thread<L>& self, const SendRequest<L>& request,
   if (!outcome.ok()) return outcome;
   self.proc->context->At(Point::kSending, self.proc->options.pid, self.tid);
   // Behind what the objects of the payload have brought about.
-  PendingCompletion<L> completion(self);
+  PendingCompletion<L> completion(self, request.quiet);
   {
     Wakeup<L> wakeup(to);
     sync::MutexLock queues(to.proc->queues_mu);
@@ -932,7 +940,7 @@ template <LockingPolicy L>
   } else if (answers) {
     // The replier has done its part; the caller hears of the failure, and
     // later than that, should the two be one thread.
-    QueueReturnError(self, Br::BR_TRANSACTION_COMPLETE);
+    if (!request.quiet) QueueReturnError(self, Br::BR_TRANSACTION_COMPLETE);
     if (const core::Pin<core::Thread<L>> pin = in_reply_to->sender()) {
       core::Thread<L>& caller = *pin;
       sync::MutexLock queues(caller.proc->queues_mu);
