@@ -51,6 +51,19 @@ TEST(SpinnersTest, AsksTheSystem) {
   EXPECT_EQ(Spinners().options(), WaitOptions());
 }
 
+TEST(SpinnersTest, ACrowdIsThatOfAProcessor) {
+  Spinners spinners(WaitOptions(), 4);
+  EXPECT_FALSE(spinners.crowded(1));
+  spinners.JoinCrowd(1);
+  spinners.JoinCrowd(1);
+  EXPECT_TRUE(spinners.crowded(1));
+  EXPECT_FALSE(spinners.crowded(2));
+  spinners.LeaveCrowd(1);
+  EXPECT_TRUE(spinners.crowded(1));
+  spinners.LeaveCrowd(1);
+  EXPECT_FALSE(spinners.crowded(1));
+}
+
 // Places are never given twice, whoever comes and goes.
 TEST(SpinnersTest, ManyThreads) {
   Spinners spinners(WaitOptions(), 3);
@@ -184,6 +197,47 @@ TEST(ParkerThatLooksOutTest, PingPong) {
     there.Wake();
     while (here.Park(StopSignals(), kNoDeadline, spinners) !=
            WaitResult::kWoken) {
+    }
+  }
+}
+
+constexpr int kManyProcessors = 64;
+
+// Who would spin for ever sleeps, if there are others who could use its
+// processor.
+TEST(ParkerThatLooksOutTest, DoesNotSpinInACrowd) {
+  Spinners spinners(kForEver, 4);
+  for (int cpu = 0; cpu < kManyProcessors; ++cpu) spinners.JoinCrowd(cpu);
+  AbseilParker parker;
+  std::jthread sleeper([&] {
+    EXPECT_EQ(parker.Park(StopSignals(), kNoDeadline, spinners),
+              WaitResult::kWoken);
+  });
+  while (!parker.parked()) std::this_thread::yield();
+  parker.Wake();
+}
+
+// However a wait ends, it leaves no crowd behind.
+TEST(ParkerThatLooksOutTest, LeavesTheCrowd) {
+  Spinners spinners({.spin = std::chrono::nanoseconds(0), .yields = 2}, 4);
+  for (int i = 0; i < kMany; ++i) {
+    AbseilParker parker;
+    std::stop_source stop;
+    std::jthread sleeper([&] {
+      const StopSignals signals(stop.get_token());
+      const TimePoint soon =
+          AbseilPrimitives::Now() + std::chrono::microseconds(i % 50);
+      (void)parker.Park(signals, i % 2 == 0 ? kNoDeadline : soon, spinners);
+    });
+    if (i % 3 == 0) {
+      while (i % 2 == 0 && !parker.parked()) std::this_thread::yield();
+    }
+    std::jthread waker([&] { parker.Wake(); });
+    if (i % 5 == 0) stop.request_stop();
+    sleeper.join();
+    waker.join();
+    for (int cpu = 0; cpu < kManyProcessors; ++cpu) {
+      ASSERT_FALSE(spinners.crowded(cpu)) << i;
     }
   }
 }

@@ -244,7 +244,10 @@ class AbseilParker {
       if (state_.compare_exchange_weak(seen, State::kPermit)) return;
     }
     mu_.Lock();
-    state_.exchange(State::kPermit);
+    if (state_.exchange(State::kPermit) == State::kParked &&
+        spinners_ != nullptr) {
+      spinners_->JoinCrowd(slept_on_);
+    }
     mu_.Unlock();
   }
 
@@ -285,7 +288,7 @@ class AbseilParker {
       mu_.Lock();
       mu_.Unlock();
     });
-    Sleep(signals, deadline);
+    Sleep(signals, deadline, spinners);
     return Consume(signals);
   }
 
@@ -298,7 +301,7 @@ class AbseilParker {
     }
     if ((++waits_ & ((1u << vain_) - 1)) != 0) return false;
     if (Spin(signals, deadline, spinners) ||
-        Yield(signals, deadline, options.yields)) {
+        Yield(signals, deadline, spinners)) {
       vain_ = 0;
       return true;
     }
@@ -311,11 +314,13 @@ class AbseilParker {
             Spinners& spinners) {
     // Between two looks at the clock and at where everybody is.
     constexpr int kLooks = 64;
-    const auto elsewhere = [this] {
-      return waker_cpu_.load(std::memory_order_relaxed) != ::sched_getcpu();
+    const auto pays = [this, &spinners] {
+      const int cpu = ::sched_getcpu();
+      return waker_cpu_.load(std::memory_order_relaxed) != cpu &&
+             !spinners.crowded(cpu);
     };
     if (spinners.options().spin <= spinners.options().spin.zero() ||
-        spinners.limit() <= 0 || !elsewhere()) {
+        spinners.limit() <= 0 || !pays()) {
       return false;
     }
     Spinners::Place place(spinners);
@@ -330,20 +335,27 @@ class AbseilParker {
       if (first) end = std::min(deadline, now + spinners.options().spin);
       first = false;
       if (now >= end) break;
-    } while (elsewhere() && place.Take());
+    } while (pays() && place.Take());
     return HasNews(signals);
   }
 
-  bool Yield(const StopSignals& signals, TimePoint deadline, int times) {
-    for (int i = 0; i < times; ++i) {
+  bool Yield(const StopSignals& signals, TimePoint deadline,
+             Spinners& spinners) {
+    const int times = spinners.options().yields;
+    if (times <= 0) return false;
+    const int cpu = ::sched_getcpu();
+    spinners.JoinCrowd(cpu);
+    bool news = false;
+    for (int i = 0; i < times && !news; ++i) {
       std::this_thread::yield();
-      if (HasNews(signals)) return true;
-      if (deadline != kNoDeadline &&
+      news = HasNews(signals);
+      if (!news && deadline != kNoDeadline &&
           deadline <= std::chrono::steady_clock::now()) {
         break;
       }
     }
-    return false;
+    spinners.LeaveCrowd(cpu);
+    return news;
   }
 
   [[nodiscard]] bool HasNews(const StopSignals& signals) const {
@@ -351,11 +363,14 @@ class AbseilParker {
            signals.requested();
   }
 
-  void Sleep(const StopSignals& signals, TimePoint deadline) {
+  void Sleep(const StopSignals& signals, TimePoint deadline,
+             Spinners* spinners) {
     const auto ready = [this, &signals] { return HasNews(signals); };
     mu_.Lock();
+    spinners_ = spinners;
+    const int cpu = slept_on_ = ::sched_getcpu();
     State expected = State::kEmpty;
-    state_.compare_exchange_strong(expected, State::kParked);
+    const bool slept = state_.compare_exchange_strong(expected, State::kParked);
     BINDERLITE_ASSERT(expected != State::kParked &&
                       "two threads in one Parker");
     while (!ready()) {
@@ -369,8 +384,10 @@ class AbseilParker {
       mu_.AwaitFor(ready, left);
     }
     expected = State::kParked;
-    state_.compare_exchange_strong(expected, State::kEmpty);
+    const bool woken =
+        !state_.compare_exchange_strong(expected, State::kEmpty) && slept;
     mu_.Unlock();
+    if (woken && spinners != nullptr) spinners->LeaveCrowd(cpu);
   }
 
   // Called when there is a permit, a stop or, failing both, a passed deadline.
@@ -392,6 +409,9 @@ class AbseilParker {
   unsigned waits_ = 0;
   unsigned vain_ = 0;
   AbseilMutex mu_;
+  // Of the thread that sleeps; under mu_.
+  Spinners* spinners_ = nullptr;
+  int slept_on_ = 0;
 };
 
 // P::Worker: a named std::thread.

@@ -5,8 +5,9 @@
 // comes within that time is cheaper to look out for. So a Parker looks out,
 //
 //   a moment           always: the other side may be about to leave a processor
-//   WaitOptions::spin  while whoever woke it last was on another processor, and
-//                      no more threads do so than there are processors to spare
+//   WaitOptions::spin  while whoever woke it last was on another processor, no
+//                      more threads do so than there are processors to spare,
+//                      and nobody is known who could use this one
 //   WaitOptions::yields  times, each after giving the processor away: this is
 //                      what helps when both sides share one
 //
@@ -19,8 +20,10 @@
 #ifndef BINDERLITE_SYNC_SPINNING_H_
 #define BINDERLITE_SYNC_SPINNING_H_
 
+#include <array>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <thread>
 
 namespace binderlite::sync {
@@ -60,7 +63,21 @@ class Spinners {
     return spinning_.load(std::memory_order_relaxed);
   }
 
-  // A place among them, for as long as it lives; false: all are taken.
+  // Those who could use processor `cpu`: they have slept there, been woken, and
+  // do not run yet, or have given it away for a moment. Who spins there should
+  // let them.
+  [[nodiscard]] bool crowded(int cpu) const {
+    return crowds_[Index(cpu)].size.load(std::memory_order_relaxed) > 0;
+  }
+  void JoinCrowd(int cpu) {
+    crowds_[Index(cpu)].size.fetch_add(1, std::memory_order_relaxed);
+  }
+  void LeaveCrowd(int cpu) {
+    crowds_[Index(cpu)].size.fetch_sub(1, std::memory_order_relaxed);
+  }
+
+  // A place among those who spin, for as long as it lives; false: all are
+  // taken.
   class [[nodiscard]] Place {
    public:
     explicit Place(Spinners& spinners) : spinners_(spinners) {}
@@ -90,6 +107,16 @@ class Spinners {
   const WaitOptions options_;
   const int limit_;
   std::atomic<int> spinning_{0};
+  // Processors that are so many apart share one.
+  static constexpr std::size_t kCrowds = 16;
+  static constexpr std::size_t kCacheLine = 64;
+  struct alignas(kCacheLine) Crowd {
+    std::atomic<int> size{0};
+  };
+  [[nodiscard]] static std::size_t Index(int cpu) {
+    return static_cast<std::size_t>(cpu) % kCrowds;
+  }
+  std::array<Crowd, kCrowds> crowds_;
 };
 
 }  // namespace binderlite::sync
