@@ -21,6 +21,7 @@ set(BINDERLITE_HEADERS
     include/binderlite/sync/stepped_strategy.h
     include/binderlite/sync/stop.h
     include/binderlite/sync/stop_mutex.h
+    include/binderlite/memory/copy.h
     include/binderlite/memory/mapping.h
     include/binderlite/memory/range_allocator.h
     include/binderlite/memory/safe_user_memory.h

@@ -46,6 +46,7 @@
 #include "binderlite/driver/translate.h"
 #include "binderlite/driver/wait.h"
 #include "binderlite/fwd.h"
+#include "binderlite/memory/copy.h"
 #include "binderlite/memory/mapping.h"
 #include "binderlite/memory/range_allocator.h"
 #include "binderlite/memory/user_memory.h"

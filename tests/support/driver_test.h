@@ -48,13 +48,16 @@ inline void PrintTo(Errc error, std::ostream* out) { *out << ToString(error); }
 
 namespace binderlite::testing {
 
-// BINDERLITE_TEST_DEFAULT_ONLY is for quick builds while a test is written.
+// With Abseil's deadlock detection. BINDERLITE_TEST_DEFAULT_ONLY is for quick
+// builds while a test is written.
+using Checked = sync::CheckedAbseilPrimitives;
 #ifdef BINDERLITE_TEST_DEFAULT_ONLY
-using Disciplines = ::testing::Types<FineGrained<>>;
+using Disciplines = ::testing::Types<FineGrained<Checked>>;
 #else
-using Disciplines = ::testing::Types<FineGrained<>, BinderLock<Relock::kAlways>,
-                                     BinderLock<Relock::kUnlessKilled>,
-                                     BinderLock<Relock::kInterruptible>>;
+using Disciplines =
+    ::testing::Types<FineGrained<Checked>, BinderLock<Relock::kAlways, Checked>,
+                     BinderLock<Relock::kUnlessKilled, Checked>,
+                     BinderLock<Relock::kInterruptible, Checked>>;
 #endif
 
 struct DisciplineNames {

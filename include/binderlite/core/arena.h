@@ -18,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -128,6 +129,7 @@ class Arena {
                  total, layout, is_async, purpose)
             .release();
     buffers_.Insert(*result);
+    Tally(*result, /*comes=*/true);
     return {Errc::kOk, result, suspect};
   }
 
@@ -381,6 +383,7 @@ class Arena {
   void GiveBack(const Buffer<L>& buffer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     ranges_.Free(buffer.offset, buffer.size, buffer.purpose.sender_pid);
     if (buffer.is_async) free_async_ += buffer.size;
+    Tally(buffer, /*comes=*/false);
   }
 
   // Its carrier leaves it. In a retired arena nobody is left to free the
@@ -404,18 +407,42 @@ class Arena {
     const std::size_t size = mapping_.size();
     if (free_async_ >= size / 10) {
       spam_reported_ = false;
+      StopTallying();
       return false;
     }
     if (spam_reported_) return false;
-    std::size_t buffers = new_bytes > 0 ? 1 : 0;
-    std::size_t bytes = new_bytes;
-    buffers_.ForEach([&](const Buffer<L>& buffer) {
-      if (!buffer.is_async || buffer.purpose.sender_pid != sender_pid) return;
-      ++buffers;
-      bytes += buffer.size;
-    });
-    spam_reported_ = buffers > kManyBuffers || bytes > size / 4;
+    if (!tallying_) {
+      tallying_ = true;
+      buffers_.ForEach([this](const Buffer<L>& buffer) {
+        mu_.AssertHeld();
+        Tally(buffer, /*comes=*/true);
+      });
+    }
+    const Share& share = shares_[sender_pid];
+    const std::size_t buffers = share.buffers + (new_bytes > 0 ? 1 : 0);
+    spam_reported_ =
+        buffers > kManyBuffers || share.bytes + new_bytes > size / 4;
+    if (spam_reported_) StopTallying();
     return spam_reported_;
+  }
+
+  // Keeps the shares up to date, for as long as they matter.
+  void Tally(const Buffer<L>& buffer, bool comes)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (!tallying_ || !buffer.is_async) return;
+    Share& share = shares_[buffer.purpose.sender_pid];
+    if (comes) {
+      ++share.buffers;
+      share.bytes += buffer.size;
+    } else {
+      --share.buffers;
+      share.bytes -= buffer.size;
+    }
+  }
+  void StopTallying() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (!tallying_) return;
+    tallying_ = false;
+    shares_.clear();
   }
 
   // The accounted size; false when the sum does not fit.
@@ -441,6 +468,14 @@ class Arena {
   memory::RangeAllocator ranges_ ABSL_GUARDED_BY(mu_);
   std::size_t free_async_ ABSL_GUARDED_BY(mu_) = 0;
   bool spam_reported_ ABSL_GUARDED_BY(mu_) = false;
+  // What each sender has of the one-ways' memory while little of it is left and
+  // nobody has been found to have too much.
+  struct Share {
+    std::size_t buffers = 0;
+    std::size_t bytes = 0;
+  };
+  bool tallying_ ABSL_GUARDED_BY(mu_) = false;
+  std::unordered_map<std::int32_t, Share> shares_ ABSL_GUARDED_BY(mu_);
   Spares<Buffer<L>, 64> spares_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -59,19 +59,24 @@ struct ReturnError : Work {
 
 template <class L>
 class Thread : public Pinned<Thread<L>> {
+ private:
+  // On the line with the pins, which those who wake it write.
+  Pin<Proc<L>> proc_pin_;
+  Pin<Task<L>> task_pin_;
+  Counted<ObjectKind::kThread> counted_;
+
  public:
   // `first_read_returns`: see Quirks::first_read_waits.
   Thread(LiveCounts& counts, Proc<L>& owner, Task<L>& identity,
          bool first_read_returns = true)
-      : proc(&owner),
+      : proc_pin_(&owner),
+        task_pin_(&identity),
+        counted_(counts),
+        proc(&owner),
         tid(identity.tid),
         task(&identity),
-        need_return(first_read_returns),
-        proc_pin_(&owner),
-        task_pin_(&identity),
-        counted_(counts) {}
+        need_return(first_read_returns) {}
 
-  // Not on the line with the pins, which those who wake it write.
   alignas(kFalseSharing) Proc<L>* const proc;  // Pinned.
   const std::int32_t tid;
   Task<L>* const task;  // Pinned.
@@ -143,11 +148,6 @@ class Thread : public Pinned<Thread<L>> {
     return (looper.load(std::memory_order_relaxed) &
             (kLooperRegistered | kLooperEntered)) != 0;
   }
-
- private:
-  Pin<Proc<L>> proc_pin_;
-  Pin<Task<L>> task_pin_;
-  Counted<ObjectKind::kThread> counted_;
 };
 
 }  // namespace binderlite::core

@@ -67,7 +67,8 @@ class Call {
         stops_(both_.has_value() ? *both_ : task.kill_signals()),
         guest_of_(guest_of),
         own_seat_(task, stops_, serve),
-        use_(proc, stops_),
+        // A guest's thread has an owner whose call counts.
+        use_(proc, stops_, /*counts=*/guest_of == nullptr),
         entry_(*proc.context) {}
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;

@@ -444,10 +444,10 @@ class BasicThread {
       : proc_(std::move(proc)), task_(std::move(task)) {}
 
   // Runs `thread` for the OS thread that has `seat`.
-  BasicThread(core::Thread<L>& thread, core::Seat<L>& seat)
-      : proc_(thread.proc),
-        task_(thread.task),
-        record_(&thread),
+  BasicThread(core::Pin<core::Thread<L>> thread, core::Seat<L>& seat)
+      : proc_(thread->proc),
+        task_(thread->task),
+        record_(std::move(thread)),
         guest_of_(&seat) {}
 
   class Call : public driver::Call<L> {
@@ -459,26 +459,30 @@ class BasicThread {
 
   // Serves a call on the OS thread that has `seat`.
   static void Serve(core::Seat<L>& seat, core::Loan<L> loan) {
-    const core::Pin<core::Thread<L>> to = loan.to;
     const bool lent = loan.lent;
-    typename core::Seat<L>::Place place(seat, *to);
-    BasicThread self(*to, seat);
-    self.ServeAsGuest(std::move(loan), place);
+    BasicThread self(std::move(loan.to), seat);
+    // The handler may move it away; the place is good as long as the thread is.
+    const core::Pin<core::Thread<L>> pin = self.record_;
+    typename core::Seat<L>::Place place(seat, *pin);
+    self.ServeAsGuest(std::move(loan.call), place);
     driver::Leave<L>(place, lent, *seat.stops);
   }
 
-  void ServeAsGuest(core::Loan<L> loan, typename core::Seat<L>::Place& place) {
+  void ServeAsGuest(driver::OwnedTransaction<L> taken,
+                    typename core::Seat<L>::Place& place) {
     Incoming incoming;
     bool spawn = false;
     {
       Call call(*this, {});
       if (call.Begin() == Errc::kOk) {
         driver::IncomingSink sink(incoming, unread_);
-        driver::ReadCall(call, std::move(loan.call), place, sink);
+        driver::ReadCall(call, std::move(taken), place, sink);
         spawn = sink.spawn();
       }
     }
-    if (loan) return driver::PassOn(std::move(loan));
+    if (taken != nullptr) {
+      return driver::PassOn(*place.thread, std::move(taken));
+    }
     CallHandler<L>* const handler =
         proc_->call_handler.load(std::memory_order_acquire);
     // Otherwise there was no way to deliver it.

@@ -73,8 +73,8 @@ Errc ServeHere(Call<L>& call, core::Loan<L> loan) {
 // A call that is not served here after all, since the thread that was to do it
 // has been killed: it goes to whoever looks next.
 template <LockingPolicy L>
-void PassOn(core::Loan<L> loan) {
-  core::Proc<L>& proc = *loan.to->proc;
+void PassOn(core::Thread<L>& thread, OwnedTransaction<L> taken) {
+  core::Proc<L>& proc = *thread.proc;
   DriverEntry<L> entry(*proc.context);
   entry.EnterToCleanUp();
   bool dead = false;
@@ -82,12 +82,12 @@ void PassOn(core::Loan<L> loan) {
     Wakeup<L> wakeup;
     sync::MutexLock queues(proc.queues_mu);
     dead = proc.is_dead;
-    if (!dead) EnqueueProc(proc, *loan.call.release(), wakeup);
+    if (!dead) EnqueueProc(proc, *taken.release(), wakeup);
   }
   if (!dead) return;
   Wakeups<L> wakeups;
-  DropTransaction<L>(std::move(loan.call), Br::BR_DEAD_REPLY,
-                     Dropped::kProcDies, wakeups);
+  DropTransaction<L>(std::move(taken), Br::BR_DEAD_REPLY, Dropped::kProcDies,
+                     wakeups);
 }
 
 // The end of serving a call. A thread that was lent is its owner's again, which

@@ -364,16 +364,19 @@ void LeaveToReaper(const core::Pin<core::Proc<L>>& pin) {
 template <LockingPolicy L>
 class [[nodiscard]] Use {
  public:
-  // `stops` must outlive the object.
-  Use(core::Proc<L>& proc, const sync::StopSignals& stops)
-      : proc_(&proc), stops_(stops) {
+  // `stops` must outlive the object. `counts`: the Proc is not released before
+  // it ends; otherwise it is as for a killed one, at any time.
+  Use(core::Proc<L>& proc, const sync::StopSignals& stops, bool counts = true)
+      : proc_(&proc), stops_(stops), counts_(counts) {
     // Against Close: it sees this use, or this sees that it is closed.
-    proc.users.fetch_add(1, std::memory_order_seq_cst);
+    if (counts) proc.users.fetch_add(1, std::memory_order_seq_cst);
     open_ = !proc.closed.load(std::memory_order_seq_cst);
   }
   Use(const Use&) = delete;
   Use& operator=(const Use&) = delete;
-  ~Use() { End(*proc_, stops_); }
+  ~Use() {
+    if (counts_) End(*proc_, stops_);
+  }
 
   // False: the Proc is closed, the call must not begin.
   [[nodiscard]] bool open() const { return open_; }
@@ -388,6 +391,7 @@ class [[nodiscard]] Use {
  private:
   core::Proc<L>* proc_;
   const sync::StopSignals& stops_;
+  const bool counts_;
   bool open_ = false;
 };
 

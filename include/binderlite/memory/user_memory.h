@@ -15,6 +15,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "binderlite/memory/copy.h"
+
 namespace binderlite {
 
 // Addresses are u64 as in the UAPI. Both calls return false for a fault, after
@@ -31,7 +33,7 @@ class UserMemory {
 
 namespace memory {
 
-// Direct memcpy, or the UserMemory it was made with.
+// Direct copying, or the UserMemory it was made with.
 class UserAccess {
  public:
   // The first page is never valid, so null pointers fault instead of crashing.
@@ -44,7 +46,7 @@ class UserAccess {
     if (size == 0) return true;
     if (memory_ != nullptr) return memory_->CopyIn(to, from, size);
     if (!Valid(from, size)) return false;
-    std::memcpy(to, reinterpret_cast<const void*>(from), size);
+    Copy(to, reinterpret_cast<const void*>(from), size);
     return true;
   }
 

@@ -69,7 +69,8 @@ inline void SpinPause() {
 
 }  // namespace abseil_internal
 
-// P::Mutex: an absl::Mutex, and for the other classes of this file its waits.
+// An absl::Mutex, and for the other classes of this file its waits. Also
+// P::Mutex of CheckedAbseilPrimitives.
 class ABSL_LOCKABLE AbseilMutex {
  public:
   AbseilMutex() = default;
@@ -103,45 +104,30 @@ class ABSL_LOCKABLE AbseilMutex {
   absl::Mutex mu_;
 };
 
-// P::StopMutex. One atomic word says whether the mutex is held and how many
-// wait for it; without contention that is all there is. Those who wait sleep
-// under mu_ with a condition each. Not fair: a newcomer may overtake a waiter
-// that is waking up.
-class ABSL_LOCKABLE AbseilStopMutex {
+// P::Mutex. One atomic word says whether the mutex is held and how many wait
+// for it; without contention that is all there is, and it costs half of what an
+// absl::Mutex does. Those who wait sleep under mu_ with a condition each. Not
+// fair: a newcomer may overtake a waiter that is waking up.
+//
+// Abseil's deadlock detection does not see it; CheckedAbseilPrimitives have an
+// absl::Mutex in its place.
+class ABSL_LOCKABLE AbseilFastMutex {
  public:
-  AbseilStopMutex() = default;
-  AbseilStopMutex(const AbseilStopMutex&) = delete;
-  AbseilStopMutex& operator=(const AbseilStopMutex&) = delete;
+  AbseilFastMutex() = default;
+  AbseilFastMutex(const AbseilFastMutex&) = delete;
+  AbseilFastMutex& operator=(const AbseilFastMutex&) = delete;
 
   void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() {
-    if (TryTake() || SpinAndTake()) return;
-    deaf_.fetch_add(1, std::memory_order_relaxed);
     // Never stops, hence always true.
-    static_cast<void>(Wait(StopSignals()));
-    deaf_.fetch_sub(1, std::memory_order_relaxed);
+    if (!TryTake()) static_cast<void>(SpinAndTake() || Wait(StopSignals()));
   }
-
-  [[nodiscard]] bool Lock(const StopSignals& signals)
-      ABSL_EXCLUSIVE_TRYLOCK_FUNCTION(true) {
-    if (signals.requested()) return false;
-    if (TryTake() || SpinAndTake()) {
-      // The stop may have been requested since, and before the unlock that let
-      // us in; it wins.
-      if (!signals.requested()) return true;
-      Drop();
-      return false;
+  void Unlock() ABSL_UNLOCK_FUNCTION() {
+    std::uint32_t expected = kHeld;
+    if (!state_.compare_exchange_strong(expected, 0, std::memory_order_release,
+                                        std::memory_order_relaxed)) {
+      DropWaitedFor();
     }
-    // Before mu_ is locked and until it is unlocked. The signals themselves are
-    // what the waiter's condition reads, so the callback has only to make the
-    // conditions be looked at: unlocking does that.
-    StopCallbacks on_stop(signals, [this] {
-      mu_.Lock();
-      mu_.Unlock();
-    });
-    return Wait(signals);
   }
-
-  void Unlock() ABSL_UNLOCK_FUNCTION() { Drop(); }
 
   // Dies if nobody holds the mutex. Who does, is not recorded.
   void AssertHeld() const ABSL_ASSERT_EXCLUSIVE_LOCK() {
@@ -152,22 +138,9 @@ class ABSL_LOCKABLE AbseilStopMutex {
     return static_cast<int>(state_.load(std::memory_order_acquire) / kWaiter);
   }
 
-  // Those of them that no stop can reach: they wait in Lock().
-  int deaf_waiters() const { return deaf_.load(std::memory_order_relaxed); }
-
- private:
-  static constexpr std::uint32_t kHeld = 1;
-  static constexpr std::uint32_t kWaiter = 2;  // times the number of waiters
-  // 64 pauses are about 2 us: less than going to sleep and being woken costs
-  // when the owner runs on another core, and little when it does not.
-  static constexpr int kSpins = 64;
-
+ protected:
   bool TryTake() {
     return (state_.fetch_or(kHeld, std::memory_order_acquire) & kHeld) == 0;
-  }
-
-  bool held() const {
-    return (state_.load(std::memory_order_acquire) & kHeld) != 0;
   }
 
   bool SpinAndTake() {
@@ -176,6 +149,12 @@ class ABSL_LOCKABLE AbseilStopMutex {
       if (!held() && TryTake()) return true;
     }
     return false;
+  }
+
+  // Has the conditions of those who wait be looked at.
+  void Kick() {
+    mu_.Lock();
+    mu_.Unlock();
   }
 
   // Being held and being waited for share a word. So either the last owner
@@ -203,7 +182,19 @@ class ABSL_LOCKABLE AbseilStopMutex {
     return taken;
   }
 
-  void Drop() {
+ private:
+  static constexpr std::uint32_t kHeld = 1;
+  static constexpr std::uint32_t kWaiter = 2;  // times the number of waiters
+  // 64 pauses are about 2 us: less than going to sleep and being woken costs
+  // when the owner runs on another core, and little when it does not.
+  static constexpr int kSpins = 64;
+
+  bool held() const {
+    return (state_.load(std::memory_order_acquire) & kHeld) != 0;
+  }
+
+  // Unlocks when there may be waiters.
+  void DropWaitedFor() {
     std::uint32_t expected = kHeld;
     while (!state_.compare_exchange_weak(expected, 0, std::memory_order_release,
                                          std::memory_order_relaxed)) {
@@ -223,8 +214,51 @@ class ABSL_LOCKABLE AbseilStopMutex {
   }
 
   std::atomic<std::uint32_t> state_{0};
-  std::atomic<int> deaf_{0};
   AbseilMutex mu_;
+};
+
+// P::StopMutex.
+class ABSL_LOCKABLE AbseilStopMutex : private AbseilFastMutex {
+ public:
+  void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() {
+    if (TryTake() || SpinAndTake()) return;
+    deaf_.fetch_add(1, std::memory_order_relaxed);
+    // Never stops, hence always true.
+    static_cast<void>(Wait(StopSignals()));
+    deaf_.fetch_sub(1, std::memory_order_relaxed);
+  }
+
+  [[nodiscard]] bool Lock(const StopSignals& signals)
+      ABSL_EXCLUSIVE_TRYLOCK_FUNCTION(true) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    if (signals.requested()) return false;
+    if (TryTake() || SpinAndTake()) {
+      // The stop may have been requested since, and before the unlock that let
+      // us in; it wins.
+      if (!signals.requested()) return true;
+      AbseilFastMutex::Unlock();
+      return false;
+    }
+    // Before mu_ is locked and until it is unlocked. The signals themselves are
+    // what the waiter's condition reads, so the callback has only to make the
+    // conditions be looked at.
+    StopCallbacks on_stop(signals, [this] { Kick(); });
+    return Wait(signals);
+  }
+
+  void Unlock() ABSL_UNLOCK_FUNCTION() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    AbseilFastMutex::Unlock();
+  }
+  void AssertHeld() const ABSL_ASSERT_EXCLUSIVE_LOCK() {
+    AbseilFastMutex::AssertHeld();
+  }
+
+  using AbseilFastMutex::waiters;
+
+  // Those of them that no stop can reach: they wait in Lock().
+  int deaf_waiters() const { return deaf_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<int> deaf_{0};
 };
 
 // P::Parker. Its mutex has one waiter at most, so that no unlock evaluates the
@@ -437,7 +471,7 @@ class AbseilWorker {
 
 // The default of every locking policy.
 struct AbseilPrimitives {
-  using Mutex = AbseilMutex;
+  using Mutex = AbseilFastMutex;
   using StopMutex = AbseilStopMutex;
   using Parker = AbseilParker;
   using Worker = AbseilWorker;
@@ -446,7 +480,14 @@ struct AbseilPrimitives {
   static void SchedulingPoint() {}
 };
 
+// The same with absl::Mutexes, for programs that want to have the order in
+// which the driver takes its locks watched by Abseil's deadlock detection.
+struct CheckedAbseilPrimitives : AbseilPrimitives {
+  using Mutex = AbseilMutex;
+};
+
 static_assert(Primitives<AbseilPrimitives>);
+static_assert(Primitives<CheckedAbseilPrimitives>);
 
 }  // namespace binderlite::sync
 
