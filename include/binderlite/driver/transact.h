@@ -718,9 +718,13 @@ Outcome SendCall(core::Thread<L>& self, const SendRequest<L>& request,
   if (target.thread) {
     transaction->steered_to = record.to_tid = target.thread->tid;
   }
+  const bool may_serve_here = !one_way && MayServeHere(*self.proc, target);
+  const bool accepts_fds = target.node->accepts_fds;
   bool spam_suspect = false;
-  outcome = BuildBuffer(self, *transaction, target.node, request,
-                        target.node->accepts_fds, spam_suspect);
+  // Only a one-way needs its node once more.
+  outcome = BuildBuffer(self, *transaction,
+                        one_way ? target.node : std::move(target.node), request,
+                        accepts_fds, spam_suspect);
   if (!outcome.ok()) return outcome;
   core::Context<L>& context = *self.proc->context;
   context.At(Point::kSending, self.proc->options.pid, self.tid);
@@ -769,8 +773,7 @@ Outcome SendCall(core::Thread<L>& self, const SendRequest<L>& request,
   if (stacked) {
     Wakeup<L> wakeup;
     bool to_frozen = false;
-    Here<L> here{.seat = MayServeHere(*self.proc, target) ? &seat : nullptr,
-                 .sits_at = seat};
+    Here<L> here{.seat = may_serve_here ? &seat : nullptr, .sits_at = seat};
     outcome = QueueCall(self, *sent, target, wakeup, to_frozen, &here);
     loan.to = std::move(here.thread);
     loan.lent = here.lent;
