@@ -76,7 +76,7 @@ def find(source, binaries, quick):
         else:
             absent.append(path.stem)
     if not quick:
-        for pattern in ("*.py", "*.sh"):
+        for pattern in ("*.py", "*.sh", "kernel/*.sh"):
             for path in sorted(pathlib.Path(source).glob(pattern)):
                 if os.access(path, os.X_OK):
                     programs.append(Program(path, True))
