@@ -42,6 +42,7 @@ set(BINDERLITE_HEADERS
     include/binderlite/core/priority.h
     include/binderlite/core/proc.h
     include/binderlite/core/quirks.h
+    include/binderlite/core/rare.h
     include/binderlite/core/readiness.h
     include/binderlite/core/ref.h
     include/binderlite/core/seat.h

@@ -19,6 +19,7 @@
 #include "binderlite/core/node.h"
 #include "binderlite/core/pin.h"
 #include "binderlite/core/proc.h"
+#include "binderlite/core/rare.h"
 #include "binderlite/core/ref.h"
 #include "binderlite/core/seat.h"
 #include "binderlite/core/task.h"

@@ -21,9 +21,9 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "binderlite/core/pin.h"
+#include "binderlite/core/rare.h"
 #include "binderlite/core/shard.h"
 #include "binderlite/fwd.h"
 
@@ -108,9 +108,9 @@ class alignas(kCacheLine) Buffer {
   const std::size_t offset;  // From the start of the arena.
   const std::size_t size;
   const Purpose purpose;
-  std::vector<HeldObject<L>> held;
+  RareVector<HeldObject<L>> held;
   // Descriptors that came in arrays: freeing the buffer closes them (OB-22).
-  std::vector<int> array_files;
+  RareVector<int> array_files;
 };
 
 }  // namespace binderlite::core

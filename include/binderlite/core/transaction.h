@@ -31,12 +31,12 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "binderlite/core/counts.h"
 #include "binderlite/core/file.h"
 #include "binderlite/core/pin.h"
+#include "binderlite/core/rare.h"
 #include "binderlite/core/shard.h"
 #include "binderlite/core/work.h"
 #include "binderlite/fwd.h"
@@ -76,13 +76,16 @@ class alignas(kCacheLine) Transaction : public Work {
   std::uint32_t sender_euid = 0;
   // The thread that must take it; 0: any of to_proc.
   std::int32_t steered_to = 0;
-  // The Proc it is queued to.
-  Pin<Proc<L>> to_proc;
+  // The Proc it is queued to. Alive: its sender, who looks for it, whoever
+  // reads it and whoever tears it down keeps it so, and once nobody does that
+  // serves it, `orphan_of`.
+  Proc<L>* to_proc = nullptr;
+  Pin<Proc<L>> orphan_of;
   // Its payload, in to_proc's arena; null once delivered. Belongs to whoever
   // the transaction belongs to.
   Buffer<L>* buffer = nullptr;
   // The descriptors in it, until the receiver reads it.
-  std::vector<FileInFlight> files;
+  RareVector<FileInFlight> files;
   // Where in the buffer the sender's label is; 0: there is none.
   std::uint64_t label_address = 0;
   // With a Priorities hook: that of the sender, and that which the receiver had
@@ -96,9 +99,10 @@ class alignas(kCacheLine) Transaction : public Work {
   Transaction* to_parent = nullptr;
 
   mutable typename L::TransactionMutex mu;
-  // The thread that waits for the reply. Empty in one-ways and replies, and
-  // once that thread is gone.
-  Pin<Thread<L>> from ABSL_GUARDED_BY(mu);
+  // The thread that waits for the reply. Null in one-ways and replies, and once
+  // that thread is gone, which takes its name off everything on its stack
+  // before it goes.
+  Thread<L>* from ABSL_GUARDED_BY(mu) = nullptr;
   // The thread that serves it; null before it is read and once it is gone.
   // Changes with the queues mutex of that thread's Proc held; and is cleared
   // with `mu` held as well, under which it can be looked at.
@@ -106,12 +110,12 @@ class alignas(kCacheLine) Transaction : public Work {
 
   // Who sends it. Before it is queued, when nobody else knows of it.
   void SetSender(Thread<L>& thread) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-    from = Pin<Thread<L>>(&thread);
+    from = &thread;
     has_sender_.store(true, std::memory_order_relaxed);
   }
   // It is gone.
   void ResetSender() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
-    from.reset();
+    from = nullptr;
     has_sender_.store(false, std::memory_order_relaxed);
   }
   // By itself not to be relied on: it may be going at this moment.
@@ -124,12 +128,13 @@ class alignas(kCacheLine) Transaction : public Work {
   }
   [[nodiscard]] Pin<Thread<L>> sender() const {
     sync::MutexLock lock(mu);
-    return from;
+    return Pin<Thread<L>>(from);
   }
   // The thread that waits for the reply if it is one of `proc`'s, or empty.
   [[nodiscard]] Pin<Thread<L>> SenderIn(const Proc<L>& proc) const {
     sync::MutexLock lock(mu);
-    return from && from->proc == &proc ? from : Pin<Thread<L>>();
+    return Pin<Thread<L>>(from != nullptr && from->proc == &proc ? from
+                                                                 : nullptr);
   }
   [[nodiscard]] bool IsServedBy(const Thread<L>& thread) const {
     return to_thread.load(std::memory_order_acquire) == &thread;
@@ -140,7 +145,7 @@ class alignas(kCacheLine) Transaction : public Work {
   }
   [[nodiscard]] bool IsFrom(const Thread<L>& thread) const {
     sync::MutexLock lock(mu);
-    return from.get() == &thread;
+    return from == &thread;
   }
 
  private:

@@ -202,7 +202,7 @@ void ReleaseBufferContents(core::Proc<L>& owner, core::Buffer<L>& buffer) {
     sync::MutexLock lock(node.mu);
     DecNode(node, Strength::kStrong, /*internal=*/false, garbage);
   }
-  std::vector<core::HeldObject<L>> held;
+  core::RareVector<core::HeldObject<L>> held;
   held.swap(buffer.held);
   for (core::HeldObject<L>& object : held) {
     const Strength strength =

@@ -102,9 +102,10 @@ void DropWork(core::WorkList& work_list, Dropped why, Wakeups<L>& wakeups) {
   }
 }
 
-// Nobody serves the call any more.
+// Nobody serves the call any more. It may outlive its Proc.
 template <LockingPolicy L>
 void CutOff(core::Transaction<L>& call) {
+  call.orphan_of = core::Pin<core::Proc<L>>(call.to_proc);
   sync::MutexLock ends(call.mu);
   call.to_thread.store(nullptr, std::memory_order_release);
 }
@@ -133,8 +134,8 @@ template <LockingPolicy L>
         served != nullptr ? served->to_parent : nullptr;
     if (served != nullptr) CutOff(*served);
     sync::MutexLock ends(t->mu);
-    BINDERLITE_ASSERT(t->from.get() == &thread);
-    t->ResetSender();  // Not the last pin: the Proc's table has one.
+    BINDERLITE_ASSERT(t->from == &thread);
+    t->ResetSender();
     t = next;
   }
   return failed;

@@ -656,7 +656,7 @@ OwnedTransaction<L> NewTransaction(core::Thread<L>& self,
   if (Priorities* priorities = self.proc->context->options.priorities) {
     transaction->priority = priorities->Get(self.proc->options.pid, self.tid);
   }
-  transaction->to_proc = core::Pin<core::Proc<L>>(&to);
+  transaction->to_proc = &to;
   return transaction;
 }
 

@@ -50,7 +50,7 @@ struct Translation {
   core::Thread<L>& sender;
   core::Proc<L>& receiver;
   core::Buffer<L>& buffer;
-  std::vector<core::FileInFlight>& files;
+  core::RareVector<core::FileInFlight>& files;
   // The node, or the call that is being answered, accepts descriptors.
   bool accepts_files = false;
 };
