@@ -45,11 +45,10 @@ TEST(TransactionTest, KnowsItsEnds) {
   EXPECT_FALSE(call.sender());
   EXPECT_FALSE(call.IsFrom(*caller));
   EXPECT_FALSE(call.IsServedBy(*server));
-  {
-    sync::MutexLock lock(call.mu);
-    call.from = caller;
-    call.to_thread = server.get();
-  }
+  EXPECT_FALSE(call.has_sender());
+  call.SetSender(*caller);
+  call.to_thread = server.get();
+  EXPECT_TRUE(call.has_sender());
   EXPECT_EQ(call.sender().get(), caller.get());
   EXPECT_TRUE(call.IsFrom(*caller));
   EXPECT_FALSE(call.IsFrom(*server));
@@ -57,19 +56,23 @@ TEST(TransactionTest, KnowsItsEnds) {
   EXPECT_FALSE(call.IsServedBy(*caller));
 }
 
-TEST(TransactionTest, PinsItsSender) {
+// Whoever asks for the sender pins it; the transaction does not.
+TEST(TransactionTest, ItsSenderTakesItsNameOffIt) {
   testing::CoreObjects<L> objects;
   const auto proc = objects.NewProc();
   auto caller = objects.NewThread(*proc, 1);
+  Transaction<L> call(objects.counts(), TransactionKind::kCall, 1);
+  call.SetSender(*caller);
   {
-    Transaction<L> call(objects.counts(), TransactionKind::kCall, 1);
+    const Pin<Thread<L>> sender = call.sender();
     {
       sync::MutexLock lock(call.mu);
-      call.from = caller;
+      call.ResetSender();
     }
     caller.reset();
-    EXPECT_EQ(call.sender()->tid, 1);
-    EXPECT_EQ(objects.counts().live(ObjectKind::kThread), 1u);
+    EXPECT_EQ(sender->tid, 1);
+    EXPECT_FALSE(call.sender());
+    EXPECT_FALSE(call.has_sender());
   }
   EXPECT_EQ(objects.counts().live(ObjectKind::kThread), 0u);
 }

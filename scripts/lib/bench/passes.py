@@ -94,7 +94,7 @@ def run(programs, directory, runs, only="", row_seconds=0, interleave=True,
     if only:  # Scripts have one kind of rows, whose name theirs begins with.
         family = re.split(r"[^\w-]", only.lstrip("^("))[0]
         programs = [p for p in programs if not p.is_script or
-                    (family and re.match(family, p.name))]
+                    (family and re.search(family, p.name))]
     for number in range(1, runs + 1):
         into = pathlib.Path(directory) / str(number)
         into.mkdir(parents=True, exist_ok=True)
