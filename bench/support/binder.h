@@ -236,7 +236,7 @@ class Binder {
       threads_.push_back(proc_.Attach(i + 1));
     ok_ = threads_[0].SetContextMgr() == Errc::kOk;
     if constexpr (std::is_same_v<Way, TypedOnCaller>) {
-      proc_.SetCallHandler(&handler_);
+      proc_.SetCallHandler(handler_);
       proc_.RunOnCallers(0);
     }
     for (BasicThread<L>& thread : threads_) {
@@ -259,7 +259,7 @@ class Binder {
           proc_(binder.context_.Open({.name = "client"})),
           thread_(proc_.Attach()) {
       if constexpr (std::is_same_v<Way, TypedOnCaller>) {
-        proc_.SetCallHandler(&binder.handler_);
+        proc_.SetCallHandler(binder.handler_);
       }
     }
     Client(const Client&) = delete;
@@ -274,7 +274,7 @@ class Binder {
   };
 
  private:
-  OnCaller<L> handler_;
+  const std::shared_ptr<OnCaller<L>> handler_ = std::make_shared<OnCaller<L>>();
   BasicContext<L> context_;
   BasicProc<L> proc_;
   Setup places_;

@@ -15,7 +15,6 @@
 #include "binderlite/core/proc.h"
 #include "binderlite/core/task.h"
 #include "binderlite/core/thread.h"
-#include "binderlite/core/transaction.h"
 #include "binderlite/sync/locking.h"
 #include "support/core_objects.h"
 
@@ -58,19 +57,17 @@ TEST_F(SeatTest, HoldsThoseWhoHaveAPlace) {
 }
 
 TEST_F(SeatTest, TheLatestPlaceOfAThreadCounts) {
-  core::Transaction<L> one(context_->counts, core::TransactionKind::kCall, 1);
-  core::Transaction<L> two(context_->counts, core::TransactionKind::kCall, 2);
   Place first(seat_, *first_);
-  first.base = &one;
+  first.base_id = 1;
   const Place other(seat_, *second_);
-  EXPECT_EQ(seat_.BaseOf(*first_), &one);
+  EXPECT_EQ(&seat_.PlaceOf(*first_), &first);
   {
     Place again(seat_, *first_);
-    again.base = &two;
-    EXPECT_EQ(seat_.BaseOf(*first_), &two);
+    again.base_id = 2;
+    EXPECT_EQ(seat_.PlaceOf(*first_).base_id, 2u);
   }
-  EXPECT_EQ(seat_.BaseOf(*first_), &one);
-  EXPECT_EQ(seat_.BaseOf(*second_), nullptr);
+  EXPECT_EQ(seat_.PlaceOf(*first_).base_id, 1u);
+  EXPECT_EQ(seat_.PlaceOf(*second_).base_id, 0u);
 }
 
 TEST_F(SeatTest, AnyOfStartsWithTheLatest) {

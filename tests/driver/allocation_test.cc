@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdlib>
+#include <memory>
 #include <new>
 #include <stop_token>
 #include <thread>
@@ -283,9 +284,10 @@ class Replying : public CallHandler<L> {
 };
 
 TYPED_TEST(CostTest, AWarmCallThatIsServedHereAllocatesNothing) {
-  Replying<TypeParam> handler;
-  this->server_proc_.SetCallHandler(&handler);
-  this->client_proc_.SetCallHandler(&handler);
+  const auto shared = std::make_shared<Replying<TypeParam>>();
+  Replying<TypeParam>& handler = *shared;
+  this->server_proc_.SetCallHandler(shared);
+  this->client_proc_.SetCallHandler(shared);
   this->server_proc_.RunOnCallers(0);
   this->server_proc_.SetNonblocking(false);
   std::jthread looper([this](const std::stop_token& stop) {

@@ -14,6 +14,7 @@
 #include <latch>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <utility>
@@ -571,6 +572,226 @@ TYPED_TEST(LoanTest, TheLooperIsInterruptedWhileItIsLent) {
   waits.join();
   EXPECT_EQ(left_with, Errc::kInterrupted);
   this->Check();
+}
+
+// What the caller's thread waited for is over before it has answered the call
+// that came back to it.
+TYPED_TEST(LoanTest, TheMiddleDiesWhileItIsCalledBack) {
+  Component<TypeParam>* middle = nullptr;
+  auto manager = this->Manager(
+      true, [](auto& me, BasicThread<TypeParam>& self, const Incoming& call) {
+        const std::uint32_t handle = HandleIn(call);
+        (void)self.Acquire(handle);
+        (void)me.Call(self, handle, "back");
+        Component<TypeParam>::Reply(self, call, "done");
+      });
+  middle = manager.get();
+  manager->StartLooper(this->gates());
+  std::vector<Errc> errors;
+  auto client = this->Client(
+      true, [&](auto&, BasicThread<TypeParam>& self, const Incoming& call) {
+        middle->proc().Kill();
+        while (!middle->proc().released()) std::this_thread::yield();
+        Component<TypeParam>::Reply(self, call, "late");
+        Incoming work;
+        errors.push_back(self.NextWork(work));
+      });
+  BasicThread<TypeParam> self = this->ThreadOf(*client);
+  Payload payload("xxxxxxxx");
+  payload.Binder(11, 12);
+  EXPECT_EQ(client->Call(self, 0, payload).br, Br::BR_DEAD_REPLY);
+  EXPECT_EQ(client->served_here(), 1);
+  // That is for the one that began it all.
+  EXPECT_EQ(errors, (std::vector<Errc>{Errc::kWouldBlock}));
+  EXPECT_TRUE(this->Look(*client, self.tid()).stack.empty());
+  this->Check();
+}
+
+// The thread that a call has come back to is killed, and cannot answer: who
+// waits for that is on the same OS thread.
+TYPED_TEST(LoanTest, TheCallersThreadIsKilledWhileItIsCalledBack) {
+  CallResult seen;
+  auto manager = this->Manager(
+      true, [&](auto& me, BasicThread<TypeParam>& self, const Incoming& call) {
+        const std::uint32_t handle = HandleIn(call);
+        (void)self.Acquire(handle);
+        seen = me.Call(self, handle, "back");
+        Component<TypeParam>::Reply(self, call, "done");
+      });
+  manager->StartLooper(this->gates());
+  std::optional<BasicThread<TypeParam>> self;
+  auto client = this->Client(
+      true, [&](auto&, BasicThread<TypeParam>& guest, const Incoming& call) {
+        self->Kill();
+        Component<TypeParam>::Reply(guest, call, "late");
+      });
+  self.emplace(this->ThreadOf(*client));
+  Payload payload("xxxxxxxx");
+  payload.Binder(11, 12);
+  EXPECT_EQ(client->Call(*self, 0, payload).error, Errc::kKilled);
+  EXPECT_EQ(seen.br, Br::BR_FAILED_REPLY);
+}
+
+// An owner whose wait is stopped while its thread is lent may not use it.
+TYPED_TEST(LoanTest, AnOwnerThatIsStoppedHasToWait) {
+  std::latch inside(1);
+  std::latch go_on(1);
+  auto manager = this->Manager(
+      true, [&](auto&, BasicThread<TypeParam>& self, const Incoming& call) {
+        inside.count_down();
+        go_on.wait();
+        Component<TypeParam>::Reply(self, call, "done");
+      });
+  BasicThread<TypeParam> looper = this->ThreadOf(*manager);
+  ASSERT_EQ(looper.EnterLooper(), Errc::kOk);
+  std::jthread waits([&](const std::stop_token& stop) {
+    Incoming work;
+    EXPECT_EQ(looper.NextWork(work, stop), Errc::kKilled);
+  });
+  this->gates().WaitFor(Point::kParking, looper.tid());
+  auto client = this->Client(true);
+  CallResult result;
+  std::jthread calls([&] {
+    BasicThread<TypeParam> self = this->ThreadOf(*client);
+    result = client->Call(self, 0, "x");
+  });
+  inside.wait();
+  waits.request_stop();
+  waits.join();
+  Incoming work;
+  EXPECT_EQ(looper.Reply(Payload("from the owner").Data()), Errc::kBusy);
+  EXPECT_EQ(looper.NextWork(work), Errc::kBusy);
+  go_on.count_down();
+  calls.join();
+  EXPECT_EQ(result, (CallResult{Br::BR_REPLY, "done"}));
+  // It is back, and nobody waits in it.
+  EXPECT_FALSE(this->Look(*manager, looper.tid()).waiting);
+  EXPECT_EQ(looper.Reply({}), Errc::kOk);
+  ASSERT_EQ(looper.NextWork(work), Errc::kOk);
+  EXPECT_EQ(work.command, Br::BR_FAILED_REPLY);
+  this->Check();
+}
+
+// The caller is killed, so that the looper's owner has to end what the handler
+// has left; and it is interrupted on its way there.
+TYPED_TEST(LoanTest, TheOwnerEndsWhatTheHandlerHasLeft) {
+  for (const bool answered : {false, true}) {
+    std::optional<BasicThread<TypeParam>> looper;
+    std::unique_ptr<Component<TypeParam>> client;
+    bool first = true;
+    auto manager = this->Manager(
+        true, [&](auto&, BasicThread<TypeParam>& self, const Incoming& call) {
+          if (!std::exchange(first, false)) {
+            return Component<TypeParam>::Reply(self, call, "fine");
+          }
+          const int before = this->gates().Visits(Point::kWoken, looper->tid());
+          client->proc().Kill();
+          looper->Interrupt();
+          this->gates().WaitFor(Point::kWoken, looper->tid(), before + 1);
+          if (answered) return Component<TypeParam>::Reply(self, call, "late");
+          (void)self.FreeBuffer(call.transaction.buffer);
+        });
+    looper.emplace(this->ThreadOf(*manager));
+    ASSERT_EQ(looper->EnterLooper(), Errc::kOk);
+    const int before = this->gates().Visits(Point::kParking, looper->tid());
+    int interrupts = 0;
+    std::jthread owner([&] {
+      for (;;) {
+        Incoming work;
+        const Errc error = looper->NextWork(work);
+        if (error == Errc::kInterrupted) ++interrupts;
+        if (error != Errc::kInterrupted && error != Errc::kOk) return;
+        if (error != Errc::kOk || !work.is_transaction()) continue;
+        Component<TypeParam>::Reply(*looper, work, "by the looper");
+      }
+    });
+    this->gates().WaitFor(Point::kParking, looper->tid(), before + 1);
+    client = this->Client(true);
+    {
+      BasicThread<TypeParam> self = this->ThreadOf(*client);
+      EXPECT_EQ(client->Call(self, 0, "x").error, Errc::kKilled);
+    }
+    auto other = this->Client(false);
+    BasicThread<TypeParam> self = this->ThreadOf(*other);
+    EXPECT_EQ(other->Call(self, 0, "y"),
+              (CallResult{Br::BR_REPLY, "by the looper"}));
+    this->AwaitWaiting(*manager, looper->tid());
+    EXPECT_TRUE(this->Look(*manager, looper->tid()).stack.empty());
+    other->StopAndWait();
+    manager->StopAndWait();
+    owner.join();
+    EXPECT_EQ(interrupts, 1);
+    client->StopAndWait();
+  }
+}
+
+// A handler that is taken away, or whose service is gone, after the looper has
+// been lent and before it runs.
+TYPED_TEST(LoanTest, TheHandlerGoesBeforeItRuns) {
+  for (const bool gone : {false, true}) {
+    auto manager = this->Manager(true, this->Echo());
+    const std::int32_t looper = manager->StartLooper(this->gates());
+    auto client = this->Client(true);
+    const int before = this->gates().Visits(Point::kEntering, looper);
+    this->gates().Close(Point::kEntering, looper);
+    CallResult result;
+    std::jthread calls([&] {
+      BasicThread<TypeParam> self = this->ThreadOf(*client);
+      result = client->Call(self, 0, "x");
+    });
+    this->gates().WaitFor(Point::kEntering, looper, before + 1);
+    if (gone) {
+      manager->StopAndWait();
+      manager.reset();
+    } else {
+      manager->proc().SetCallHandler(nullptr);
+    }
+    this->gates().Open(Point::kEntering, looper);
+    calls.join();
+    EXPECT_EQ(result, gone ? CallResult{.br = Br::BR_DEAD_REPLY}
+                           : (CallResult{Br::BR_REPLY, "x!"}));
+    client->StopAndWait();
+    if (manager != nullptr) manager->StopAndWait();
+  }
+}
+
+// Closing ends a wait in a call that has come back, too.
+TYPED_TEST(LoanTest, ClosingEndsTheWaitOfACallThatCameBack) {
+  auto manager = this->Manager(
+      true, [](auto& me, BasicThread<TypeParam>& self, const Incoming& call) {
+        const std::uint32_t handle = HandleIn(call);
+        (void)self.Acquire(handle);
+        (void)me.Call(self, handle, "back");
+        Component<TypeParam>::Reply(self, call, "done");
+      });
+  manager->StartLooper(this->gates());
+  std::vector<Errc> errors;
+  std::atomic<std::int32_t> waits{0};
+  std::optional<BasicThread<TypeParam>> self;
+  auto client = this->Client(
+      true, [&](auto&, BasicThread<TypeParam>& guest, const Incoming& call) {
+        // Nobody is left to take this one.
+        EXPECT_EQ(guest.Transact(Payload("never").Data()), Errc::kOk);
+        waits.store(this->gates().Visits(Point::kParking, guest.tid()) + 1);
+        Incoming work;
+        do {
+          errors.push_back(guest.NextWork(work));
+        } while (errors.back() == Errc::kOk);
+        Component<TypeParam>::Reply(guest, call, "late");
+      });
+  self.emplace(this->ThreadOf(*client));
+  CallResult result;
+  std::jthread calls([&] {
+    Payload payload("xxxxxxxx");
+    payload.Binder(11, 12);
+    result = client->Call(*self, 0, payload);
+  });
+  while (waits.load() == 0) std::this_thread::yield();
+  this->gates().WaitFor(Point::kParking, self->tid(), waits.load());
+  client->proc().Close();
+  calls.join();
+  EXPECT_EQ(errors.back(), Errc::kClosed);
+  EXPECT_EQ(result.error, Errc::kClosed);
 }
 
 TYPED_TEST(LoanTest, AFrozenServiceTakesNoCalls) {

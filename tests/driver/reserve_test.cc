@@ -243,6 +243,35 @@ TYPED_TEST(ReserveTest, ACallOutOfTurn) {
   this->ExpectReply(client, 0, {});
 }
 
+// It is not to be passed around: that would get round handles and policy.
+TYPED_TEST(ReserveTest, OnlyItsSenderCanSendIt) {
+  auto [manager, service, client, handle] = this->Connected();
+  Reservation<TypeParam> call;
+  ASSERT_EQ(client.thread().Reserve(handle, 8, call), Errc::kOk);
+  EXPECT_EQ(manager.thread().Transact(std::move(call), {}), Errc::kInvalid);
+  EXPECT_EQ(service.thread().Transact(std::move(call), {}), Errc::kInvalid);
+  EXPECT_EQ(client.thread().Reply(std::move(call), {}), Errc::kInvalid);
+  ASSERT_TRUE(call);  // NOLINT(bugprone-use-after-move)
+  // Any thread of it.
+  Actor<TypeParam> second = client.Spawn();
+  EXPECT_EQ(second.thread().Transact(std::move(call), {}), Errc::kOk);
+  const Received received = this->Receive(service);
+  this->Answer(service, received);
+  this->ExpectReply(second, 0);
+}
+
+// A sender that is killed loses nothing but the call.
+TYPED_TEST(ReserveTest, ItsSenderIsKilled) {
+  auto [manager, service, client, handle] = this->Connected();
+  Reservation<TypeParam> call;
+  ASSERT_EQ(client.thread().Reserve(handle, 8, call), Errc::kOk);
+  client.proc().Kill();
+  EXPECT_EQ(client.thread().Transact(std::move(call), {}), Errc::kKilled);
+  ASSERT_TRUE(call);  // NOLINT(bugprone-use-after-move)
+  call.Abandon();
+  EXPECT_EQ(this->BuffersOf(service), 0u);
+}
+
 TYPED_TEST(ReserveTest, CarriesTheLabel) {
   auto [manager, service, client, handle] =
       this->Connected(kFlatTxnSecurityCtx);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -154,6 +155,120 @@ TYPED_TEST(SteppedLoanTest, WhateverHappens) {
     this->Tell(Random(300), story);
     this->Tell(Pct(200), story);
     ASSERT_FALSE(this->HasFailure()) << "event " << static_cast<int>(event);
+  }
+}
+
+enum class Blow {
+  kNothing,
+  kKillLooper,
+  kKillService,
+  kCloseService,
+  kKillCallersThread,
+  kKillCaller,
+  kCloseCaller,
+  kInterruptLooper,
+  kFlushCaller,
+  kStopLooper,
+  kMost,
+};
+
+// A call that comes back to its caller while that one's OS thread serves it,
+// and two things that happen meanwhile.
+template <class L>
+void ACallThatComesBack(World<L>& world, SteppedScheduler& scheduler,
+                        Blow first, Blow second) {
+  Component<L> service(
+      world.context(), {.name = "service"},
+      [](auto& me, BasicThread<L>& self, const Incoming& call) {
+        const std::uint32_t handle = HandleIn(call);
+        (void)self.Acquire(handle);
+        (void)me.Call(self, handle, "back");
+        Component<L>::Reply(self, call, "done");
+      });
+  BasicThread<L> setup = service.proc().Attach();
+  EXPECT_EQ(setup.SetContextMgr(), Errc::kOk);
+  service.RunOnCallers();
+  Component<L> client(world.context(), {.name = "client"},
+                      [](auto&, BasicThread<L>& self, const Incoming& call) {
+                        L::Primitives::SchedulingPoint();
+                        Component<L>::Reply(self, call, "back!");
+                      });
+  client.LetServe();
+  BasicThread<L> looper = service.proc().Attach();
+  BasicThread<L> caller = client.proc().Attach();
+  std::stop_source stop;
+  scheduler.Spawn("looper", [&] {
+    if (looper.EnterLooper() != Errc::kOk) return;
+    for (;;) {
+      Incoming work;
+      const Errc error = looper.NextWork(work, stop.get_token());
+      if (error == Errc::kInterrupted) continue;
+      if (error == Errc::kKilled) (void)looper.ThreadExit();
+      if (error != Errc::kOk) return;
+      if (work.is_transaction()) Component<L>::Reply(looper, work, "plain");
+    }
+  });
+  CallResult result;
+  scheduler.Spawn("caller", [&] {
+    std::int32_t version = 0;
+    (void)caller.Version(version);
+    Payload payload("xxxxxxxx");
+    payload.Binder(11, 12);
+    result = client.Call(caller, 0, payload);
+    if (result.error == Errc::kKilled) (void)caller.ThreadExit();
+  });
+  const auto strike = [&](Blow blow) {
+    switch (blow) {
+      case Blow::kKillLooper:
+        return looper.Kill();
+      case Blow::kKillService:
+        return service.proc().Kill();
+      case Blow::kCloseService:
+        return service.proc().Close();
+      case Blow::kKillCallersThread:
+        return caller.Kill();
+      case Blow::kKillCaller:
+        return client.proc().Kill();
+      case Blow::kCloseCaller:
+        return client.proc().Close();
+      case Blow::kInterruptLooper:
+        return looper.Interrupt();
+      case Blow::kFlushCaller:
+        return client.proc().Flush();
+      case Blow::kStopLooper:
+        (void)stop.request_stop();
+        return;
+      default:
+        return;
+    }
+  };
+  scheduler.Spawn("first", [&] { strike(first); });
+  scheduler.Spawn("second", [&] { strike(second); });
+  scheduler.Run();
+  // Whoever still waits does so for a service without a looper.
+  service.proc().Kill();
+  scheduler.Run();
+  if (first == Blow::kNothing && second == Blow::kNothing) {
+    EXPECT_TRUE(result.text == "done" || result.text == "plain")
+        << ::testing::PrintToString(result);
+  }
+  EXPECT_FALSE(result == CallResult()) << "it has not ended";
+  client.proc().Kill();
+  scheduler.Run();
+}
+
+TYPED_TEST(SteppedLoanTest, WhateverHappensToACallThatComesBack) {
+  for (int first = 0; first < static_cast<int>(Blow::kMost); ++first) {
+    for (int second = first; second < static_cast<int>(Blow::kMost); ++second) {
+      const auto story = [first, second](auto& world, auto& scheduler) {
+        ACallThatComesBack<TypeParam>(world, scheduler,
+                                      static_cast<Blow>(first),
+                                      static_cast<Blow>(second));
+      };
+      this->Tell(Random(30), story);
+      this->Tell(Pct(20), story);
+      ASSERT_FALSE(this->HasFailure()) << first << " and " << second;
+    }
   }
 }
 

@@ -16,6 +16,7 @@
 #include <cstring>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
@@ -59,22 +60,26 @@ inline std::uint32_t HandleIn(const Incoming& work, std::size_t index = 0) {
 }
 
 template <class L>
-class Component : public CallHandler<L> {
+class Component {
  public:
   // Frees the buffer and replies, or does what a test wants instead.
   using Handler =
       std::function<void(Component&, BasicThread<L>& self, const Incoming&)>;
 
   Component(BasicContext<L>& context, ProcOptions options, Handler handler)
-      : proc_(context.Open(std::move(options))), handler_(std::move(handler)) {}
+      : proc_(context.Open(std::move(options))),
+        handler_(std::move(handler)),
+        here_(std::make_shared<Here>(*this)) {}
   Component(const Component&) = delete;
   Component& operator=(const Component&) = delete;
-  ~Component() override { Stop(); }
+  ~Component() { Stop(); }
 
-  // Ends its loopers, and its Proc.
+  // Ends its loopers, and its Proc. Waits for handlers that run on callers'
+  // threads, of which there must be none if nobody else can run.
   void Stop() {
     proc_.Kill();
     loopers_.clear();
+    here_->Stop();
   }
   // The same, and waits until the Proc is torn down.
   void StopAndWait() {
@@ -88,7 +93,7 @@ class Component : public CallHandler<L> {
     LetServe();
     proc_.RunOnCallers(ptr);
   }
-  void LetServe() { proc_.SetCallHandler(this); }
+  void LetServe() { proc_.SetCallHandler(here_); }
 
   // One more looper; its number.
   std::int32_t StartLooper() {
@@ -146,17 +151,35 @@ class Component : public CallHandler<L> {
   // How many calls have been served on their callers' threads.
   [[nodiscard]] int served_here() const { return served_here_.load(); }
 
-  void OnCall(BasicThread<L>& self, const Incoming& call,
-              const ServedHere& here) override {
-    served_here_.fetch_add(1);
-    if (on_served_here) on_served_here(here);
-    handler_(*this, self, call);
-  }
-
   // Told before the handler is called in this way.
   std::function<void(const ServedHere&)> on_served_here;
 
  private:
+  // Outlives its component where a call that is on its way has it.
+  class Here : public CallHandler<L> {
+   public:
+    explicit Here(Component& of) : component_(&of) {}
+
+    void OnCall(BasicThread<L>& self, const Incoming& call,
+                const ServedHere& here) override {
+      running_.fetch_add(1);
+      if (Component* const of = component_.load()) {
+        of->served_here_.fetch_add(1);
+        if (of->on_served_here) of->on_served_here(here);
+        of->handler_(*of, self, call);
+      }
+      running_.fetch_sub(1);
+    }
+    void Stop() {
+      component_.store(nullptr);
+      while (running_.load() != 0) std::this_thread::yield();
+    }
+
+   private:
+    std::atomic<Component*> component_;
+    std::atomic<int> running_{0};
+  };
+
   void Loop(BasicThread<L>& self) {
     if (self.EnterLooper() != Errc::kOk) return;
     for (;;) {
@@ -172,6 +195,7 @@ class Component : public CallHandler<L> {
 
   BasicProc<L> proc_;
   const Handler handler_;
+  const std::shared_ptr<Here> here_;
   std::atomic<int> served_here_{0};
   std::deque<BasicThread<L>> threads_;
   std::deque<typename L::Primitives::Worker> loopers_;

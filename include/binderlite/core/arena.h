@@ -418,7 +418,8 @@ class Arena {
         Tally(buffer, /*comes=*/true);
       });
     }
-    const Share& share = shares_[sender_pid];
+    const auto found = shares_.find(sender_pid);
+    const Share share = found != shares_.end() ? found->second : Share();
     const std::size_t buffers = share.buffers + (new_bytes > 0 ? 1 : 0);
     spam_reported_ =
         buffers > kManyBuffers || share.bytes + new_bytes > size / 4;
@@ -435,8 +436,8 @@ class Arena {
       ++share.buffers;
       share.bytes += buffer.size;
     } else {
-      --share.buffers;
       share.bytes -= buffer.size;
+      if (--share.buffers == 0) shares_.erase(buffer.purpose.sender_pid);
     }
   }
   void StopTallying() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {

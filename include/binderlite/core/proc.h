@@ -109,9 +109,8 @@ class Proc : public Pinned<Proc<L>> {
   std::atomic<bool> nonblocking;
   // ENABLE_ONEWAY_SPAM_DETECTION.
   std::atomic<bool> detects_spam{false};
-  // What serves calls on their caller's thread; null: nothing. See
-  // driver/loan.h.
-  std::atomic<CallHandler<L>*> call_handler{nullptr};
+  // Whether there is a call_handler: a hint.
+  std::atomic<bool> has_call_handler{false};
   // Requested by Kill; the Tasks listen to it.
   std::stop_source kill;
 
@@ -160,7 +159,9 @@ class Proc : public Pinned<Proc<L>> {
   WorkList delivered_freezes ABSL_GUARDED_BY(queues_mu);
   std::unordered_map<std::uint64_t, Pin<Node<L>>> nodes
       ABSL_GUARDED_BY(queues_mu);
-  // Those, known or not yet, that are to be served on callers' threads.
+  // What serves calls on their caller's thread; null: nothing. See
+  // driver/loan.h. And the nodes, known or not yet, whose calls it serves.
+  std::shared_ptr<CallHandler<L>> call_handler ABSL_GUARDED_BY(queues_mu);
   std::unordered_set<std::uint64_t> on_callers ABSL_GUARDED_BY(queues_mu);
   std::map<std::int32_t, Pin<Thread<L>>> threads ABSL_GUARDED_BY(queues_mu);
   // What threads that are gone have counted.

@@ -16,6 +16,7 @@
 #ifndef BINDERLITE_CORE_SEAT_H_
 #define BINDERLITE_CORE_SEAT_H_
 
+#include <cstdint>
 #include <memory>
 
 #include "binderlite/core/pin.h"
@@ -34,6 +35,7 @@ template <class L>
 struct Loan {
   std::unique_ptr<Transaction<L>> call;
   Pin<Thread<L>> to;
+  std::shared_ptr<CallHandler<L>> handler;  // Null: there is none any more.
   bool lent = false;  // `to` is to be given back; otherwise it sits here.
 
   [[nodiscard]] explicit operator bool() const { return call != nullptr; }
@@ -64,8 +66,9 @@ class Seat {
 
     Thread<L>* const thread;
     bool serves = false;  // It has read a call.
-    // What was on its stack before it read the call that it serves here.
-    Transaction<L>* base = nullptr;
+    // What was on its stack before it read the call that it serves here, by its
+    // number: it may be resolved meanwhile. 0: nothing.
+    std::uint32_t base_id = 0;
     // Completions that it will read when it is done with that.
     WorkList aside;
 
@@ -78,9 +81,9 @@ class Seat {
   [[nodiscard]] bool Holds(const Thread<L>& thread) const {
     return Find(thread) != nullptr;
   }
-  // Of the place that `thread` took last; it has one.
-  [[nodiscard]] const Transaction<L>* BaseOf(const Thread<L>& thread) const {
-    return Find(thread)->base;
+  // That which `thread` took last; it has one.
+  [[nodiscard]] const Place& PlaceOf(const Thread<L>& thread) const {
+    return *Find(thread);
   }
 
   // Calls found(Thread&) until it answers true; the latest place first.

@@ -20,6 +20,7 @@
 #include "binderlite/core/task.h"
 #include "binderlite/core/thread.h"
 #include "binderlite/driver/entry.h"
+#include "binderlite/driver/guest.h"
 #include "binderlite/driver/release.h"
 #include "binderlite/sync/locking.h"
 #include "binderlite/sync/mutex_lock.h"
@@ -85,7 +86,8 @@ class Call {
     if (!is_guest()) task_.End();
   }
 
-  // kClosed or kKilled: nothing has happened. One Thread makes one call at a
+  // kClosed or kKilled, or kBusy, while the thread is lent (driver/loan.h):
+  // nothing has happened. One Thread makes one call at a
   // time; two at once are a programmer's error.
   Errc Begin() {
     if (const Errc error = BeginTurn(); error != Errc::kOk) return error;
@@ -98,7 +100,8 @@ class Call {
   Errc BeginToExit() {
     if (const Errc error = BeginTurn(); error != Errc::kOk) return error;
     entry_.EnterToCleanUp();
-    if (const Errc error = BeginRecord(); error != Errc::kOk) return error;
+    const Errc error = BeginRecord();
+    if (error != Errc::kOk && error != Errc::kBusy) return error;
     Exit();
     return Errc::kOk;
   }
@@ -139,6 +142,11 @@ class Call {
       if (is_guest()) return Errc::kClosed;  // No other one will do.
       record_ = FindOrMakeThread(proc_, task_);
       if (!record_) return Errc::kClosed;
+    }
+    if (!is_guest()) {
+      // It has left its wait, and is not needed until its thread is back.
+      if (record_->lent.load(std::memory_order_acquire)) return Errc::kBusy;
+      FinishForGuest(*record_);
     }
     recorded_ = true;
     proc_.context->At(Point::kEntered, proc_.options.pid, task_.tid);

@@ -107,9 +107,9 @@ class CommandReader {
 // a wrong handle or cookie; kFault: its payload.
 // `loan`: a call that is to be served here.
 template <LockingPolicy L>
-Errc ExecuteOne(core::Thread<L>& self, std::uint32_t code,
-                CommandReader& reader, core::Seat<L>& seat,
+Errc ExecuteOne(Call<L>& call, std::uint32_t code, CommandReader& reader,
                 core::Loan<L>& loan) {
+  core::Thread<L>& self = call.thread();
   const std::optional<Bc> command = ToBc(code);
   // By its number, even if the size is not right (WR-14).
   self.commands.Count(static_cast<Bc>(code));
@@ -144,14 +144,15 @@ Errc ExecuteOne(core::Thread<L>& self, std::uint32_t code,
     case Bc::BC_FREE_BUFFER: {
       std::uint64_t address = 0;
       if (error = reader.Next(address); error != Errc::kOk) return error;
-      FreeBuffer(self, address);
+      FreeBuffer(self, address, call.is_guest());
       return Errc::kOk;
     }
     case Bc::BC_TRANSACTION:
     case Bc::BC_REPLY: {
       TransactionData data = {};
       if (error = reader.Next(data); error != Errc::kOk) return error;
-      loan = Send<L>(self, {.data = data}, *command == Bc::BC_REPLY, seat);
+      loan =
+          Send<L>(self, {.data = data}, *command == Bc::BC_REPLY, call.seat());
       return Errc::kOk;
     }
     case Bc::BC_TRANSACTION_SG:
@@ -160,12 +161,13 @@ Errc ExecuteOne(core::Thread<L>& self, std::uint32_t code,
       if (error = reader.Next(data); error != Errc::kOk) return error;
       loan =
           Send<L>(self, {.data = data.data, .buffers_size = data.buffers_size},
-                  *command == Bc::BC_REPLY_SG, seat);
+                  *command == Bc::BC_REPLY_SG, call.seat());
       return Errc::kOk;
     }
     case Bc::BC_REGISTER_LOOPER:
     case Bc::BC_ENTER_LOOPER:
     case Bc::BC_EXIT_LOOPER:
+      if (call.is_guest()) return Errc::kInvalid;  // Its owner's to say.
       BecomeLooper(self, *command);
       return Errc::kOk;
     case Bc::BC_REQUEST_DEATH_NOTIFICATION:
@@ -221,7 +223,7 @@ Errc Execute(Call<L>& call, std::uint64_t buffer, std::uint64_t size,
     core::Loan<L> loan;
     Errc error = reader.Next(code);
     if (error == Errc::kOk) {
-      error = ExecuteOne(self, code, reader, call.seat(), loan);
+      error = ExecuteOne(call, code, reader, loan);
     }
     if (error != Errc::kOk) return error;
     consumed = reader.at();

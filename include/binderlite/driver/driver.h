@@ -86,9 +86,10 @@ class CallHandler {
 
   // Serves `call`, a BR_TRANSACTION with a reply to come, as `self`: frees its
   // buffer, and replies before it returns; otherwise the call fails
-  // (BR_FAILED_REPLY). `self` is good for this only; its NextWork answers
-  // kWouldBlock once there is nothing more to come of its own calls. No lock
-  // is held.
+  // (BR_FAILED_REPLY). `self` is good for this only, and must not be moved
+  // away; its NextWork answers kWouldBlock once there is nothing more to come
+  // of its own calls, and ThreadExit, Poll and what concerns loopers kInvalid.
+  // No lock is held.
   virtual void OnCall(BasicThread<L>& self, const Incoming& call,
                       const ServedHere& here) = 0;
 };
@@ -104,8 +105,10 @@ struct Outgoing {
 // not tied to an OS thread. Each call that begins makes the driver's record of
 // the thread if there is none and, but for ThreadExit, ends its need_return.
 // Any call may answer kClosed or kKilled; one that did so before it began has
-// done nothing, and a WriteRead tells in its argument how far it came.
-// Kernel: binder_thread. libbinder: IPCThreadState.
+// done nothing, and a WriteRead tells in its argument how far it came. Or
+// kBusy, and nothing is done: a call has been stopped in its wait, and a
+// caller's OS thread still runs the thread (driver/loan.h). Kernel:
+// binder_thread. libbinder: IPCThreadState.
 template <LockingPolicy L = FineGrained<>>
 class BasicThread {
  public:
@@ -150,6 +153,7 @@ class BasicThread {
   Errc Poll(bool& readable) {
     Call call(*this, {});
     if (const Errc error = call.Begin(); error != Errc::kOk) return error;
+    if (call.is_guest()) return Errc::kInvalid;
     call.KeepNeedReturn();
     core::Thread<L>& self = call.thread();
     self.looper.fetch_or(core::kLooperPoll, std::memory_order_relaxed);
@@ -304,9 +308,10 @@ class BasicThread {
   }
   // Sends what has been reserved and written. Of `data` counts what is said
   // neither by the reservation nor by what is in it: code, flags and the
-  // offsets, for which there must be as much room as was reserved. kInvalid: it
-  // is not that, or the reservation is empty. kBusy: see above, and the
-  // reservation is as it was; otherwise it is empty afterwards.
+  // offsets, for which there must be as much room as was reserved. kOk: it is
+  // empty now, whatever became of the transaction. kInvalid: that is not so, or
+  // it is empty, or another Proc's; kBusy: see above; in both cases it is as it
+  // was. kKilled, kClosed: it may have been sent.
   Errc Transact(Reservation<L>&& reservation, const TransactionData& data) {
     return SendReserved(reservation, data, /*is_reply=*/false);
   }
@@ -328,8 +333,9 @@ class BasicThread {
   // Several of these in one call of the driver, as an ioctl does several
   // commands: what is in `outgoing`, and NextWork. No BR_TRANSACTION_COMPLETE
   // is read of a call or a reply that is sent in this way: what comes next says
-  // as much. kBusy: see above; nothing is done. kKilled, kClosed: it may have
-  // been sent.
+  // as much. kBusy: see above; nothing is done. kWouldBlock, kInterrupted,
+  // kTimedOut: all has been sent, and NextWork is how to go on. kKilled,
+  // kClosed: it may have been sent.
   Errc Exchange(const Outgoing& outgoing, Incoming& incoming,
                 std::stop_token stop = {}, TimePoint deadline = kNoDeadline) {
     Call call(*this, std::move(stop));
@@ -347,8 +353,9 @@ class BasicThread {
 
   // BC_FREE_BUFFER.
   Errc FreeBuffer(std::uint64_t address) {
-    return Counted(Bc::BC_FREE_BUFFER, [address](core::Thread<L>& self) {
-      driver::FreeBuffer(self, address);
+    return Counted(Bc::BC_FREE_BUFFER, [address, guest = guest_of_ != nullptr](
+                                           core::Thread<L>& self) {
+      driver::FreeBuffer(self, address, guest);
       return Errc::kOk;
     });
   }
@@ -460,35 +467,34 @@ class BasicThread {
   // Serves a call on the OS thread that has `seat`.
   static void Serve(core::Seat<L>& seat, core::Loan<L> loan) {
     const bool lent = loan.lent;
-    BasicThread self(std::move(loan.to), seat);
-    // The handler may move it away; the place is good as long as the thread is.
-    const core::Pin<core::Thread<L>> pin = self.record_;
+    const core::Pin<core::Thread<L>> pin = loan.to;
     typename core::Seat<L>::Place place(seat, *pin);
-    self.ServeAsGuest(std::move(loan.call), place);
-    driver::Leave<L>(place, lent, *seat.stops);
+    BasicThread self(std::move(loan.to), seat);
+    self.ServeAsGuest(std::move(loan), place);
+    driver::EndServing<L>(place, lent, *seat.stops);
   }
 
-  void ServeAsGuest(driver::OwnedTransaction<L> taken,
-                    typename core::Seat<L>::Place& place) {
+  void ServeAsGuest(core::Loan<L> loan, typename core::Seat<L>::Place& place) {
     Incoming incoming;
     bool spawn = false;
     {
       Call call(*this, {});
       if (call.Begin() == Errc::kOk) {
         driver::IncomingSink sink(incoming, unread_);
-        driver::ReadCall(call, std::move(taken), place, sink);
+        driver::ReadCall(call, std::move(loan.call), place, sink);
         spawn = sink.spawn();
       }
     }
-    if (taken != nullptr) {
-      return driver::PassOn(*place.thread, std::move(taken));
+    if (loan) {
+      return driver::PassOn(*place.thread, std::move(loan.call), loan.lent);
     }
-    CallHandler<L>* const handler =
-        proc_->call_handler.load(std::memory_order_acquire);
-    // Otherwise there was no way to deliver it.
-    if (incoming.is_transaction() && handler != nullptr) {
-      handler->OnCall(*this, incoming,
-                      {.spawn_looper = spawn, .stops = *guest_of_->stops});
+    // Otherwise there was no way to deliver it, or nobody to serve it any more.
+    if (!incoming.is_transaction()) return;
+    if (loan.handler == nullptr) {
+      (void)FreeBuffer(incoming.transaction.buffer);
+    } else if (!place.thread->is_dead.load(std::memory_order_relaxed)) {
+      loan.handler->OnCall(*this, incoming,
+                           {.spawn_looper = spawn, .stops = *guest_of_->stops});
     }
   }
 
@@ -524,7 +530,7 @@ class BasicThread {
     if (self.has_return_error()) return Errc::kBusy;
     if (outgoing.free_buffer != 0) {
       self.commands.Count(Bc::BC_FREE_BUFFER);
-      driver::FreeBuffer(self, outgoing.free_buffer);
+      driver::FreeBuffer(self, outgoing.free_buffer, call.is_guest());
     }
     for (const TransactionData* const data : {outgoing.reply, outgoing.call}) {
       if (data == nullptr) continue;
@@ -574,7 +580,9 @@ class BasicThread {
   Errc SendReserved(Reservation<L>& reservation, TransactionData data,
                     bool is_reply) {
     driver::Reserved<L>& reserved = reservation.reserved_;
-    if (!reservation || static_cast<bool>(reserved.target.node) == is_reply ||
+    if (!reservation || reserved.sender_id != proc_->id ||
+        reserved.target.proc->context != proc_->context ||
+        static_cast<bool>(reserved.target.node) == is_reply ||
         reserved.buffer->layout.offsets_size != data.offsets_size) {
       return Errc::kInvalid;
     }
@@ -584,9 +592,7 @@ class BasicThread {
       data.flags =
           reserved.one_way ? data.flags | kTfOneWay : data.flags & ~kTfOneWay;
     }
-    const Errc error = SendOne({.data = data, .reserved = &reserved}, is_reply);
-    if (error != Errc::kBusy) reservation.Abandon();
-    return error;
+    return SendOne({.data = data, .reserved = &reserved}, is_reply);
   }
   Errc SendOne(const driver::SendRequest<L>& request, bool is_reply) {
     Call call(*this, {});
@@ -620,6 +626,7 @@ class BasicThread {
                    });
   }
   Errc Looper(Bc how) {
+    if (guest_of_ != nullptr) return Errc::kInvalid;
     return Counted(how, [how](core::Thread<L>& self) {
       driver::BecomeLooper(self, how);
       return Errc::kOk;
@@ -732,8 +739,9 @@ class BasicProc {
   [[nodiscard]] std::int32_t pid() const { return proc_->options.pid; }
   [[nodiscard]] const ProcOptions& options() const { return proc_->options; }
 
-  // Has calls to this Proc served on their caller's thread, by `handler`, which
-  // must outlive the Proc and every call; null: no longer. That goes for calls
+  // Has calls to this Proc served on their caller's thread, by `handler`; null:
+  // no longer. It may still be running, or be about to, when this returns, and
+  // lives as long as it does. That goes for calls
   //
   //  - that are synchronous, for nodes that are chosen by RunOnCallers, from
   //    Procs that have a handler as well, whenever a looper waits that can be
@@ -742,10 +750,10 @@ class BasicProc {
   //    serving a call that it has made.
   //
   // All others are for its loopers, of which it needs at least one.
-  void SetCallHandler(CallHandler<L>* handler) {
-    proc_->call_handler.store(handler, std::memory_order_release);
+  void SetCallHandler(std::shared_ptr<CallHandler<L>> handler) {
+    driver::SetCallHandler(*proc_, std::move(handler));
   }
-  // The node that this Proc knows, or will know, by the name `ptr`.
+  // The nodes that this Proc knows, or will know, by the name `ptr`.
   void RunOnCallers(std::uint64_t ptr, bool enable = true) {
     driver::RunOnCallers(*proc_, ptr, enable);
   }

@@ -231,20 +231,14 @@ template <LockingPolicy L>
 Errc AwaitNothingOutstanding(Call<L>& call, core::Proc<L>& proc,
                              sync::TimePoint deadline) {
   core::Thread<L>& self = call.thread();
-  core::Context<L>& context = *self.proc->context;
-  const std::int32_t pid = self.proc->options.pid;
-  core::Task<L>& sleeper = *call.seat().task;
-  const AwaitsOutstanding<L> waits(proc, sleeper);
+  const AwaitsOutstanding<L> waits(proc, *call.seat().task);
   for (;;) {
     if (proc.outstanding.load(std::memory_order_seq_cst) == 0) {
       return Errc::kOk;
     }
     if (self.task->TakeInterrupt()) return Errc::kInterrupted;
     if (L::Primitives::Now() >= deadline) return Errc::kTimedOut;
-    call.entry().Leave();
-    context.At(Point::kParking, pid, self.tid);
-    (void)sleeper.parker.Park(call.stops(), deadline);
-    context.At(Point::kWoken, pid, self.tid);
+    SleepOrServe(call, deadline, nullptr);
     if (!call.entry().Reenter(call.stops())) return Errc::kKilled;
   }
 }

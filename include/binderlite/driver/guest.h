@@ -11,11 +11,14 @@
 #define BINDERLITE_DRIVER_GUEST_H_
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "binderlite/core/pin.h"
+#include "binderlite/core/priority.h"
 #include "binderlite/core/proc.h"
 #include "binderlite/core/seat.h"
 #include "binderlite/core/thread.h"
@@ -28,6 +31,37 @@
 #include "binderlite/wire/commands.h"
 
 namespace binderlite::driver {
+
+// What was on the stack of a guest when it began, by its number
+// (Place::base_id). False: it has been resolved since, and so has all that was
+// above it.
+template <LockingPolicy L>
+[[nodiscard]] bool FindBase(const core::Thread<L>& thread,
+                            std::uint32_t base_id, core::Transaction<L>*& base)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->queues_mu) {
+  base = nullptr;
+  if (base_id == 0) return true;
+  for (core::Transaction<L>* t = thread.stack; t != nullptr;) {
+    if (t->id == base_id) {
+      base = t;
+      return true;
+    }
+    t = t->IsServedBy(thread) ? t->to_parent : t->from_parent;
+  }
+  return false;
+}
+
+// Whether a guest has anything to wait for. Once the call is answered, it has
+// not; and what is on its list if its base is gone is for its owner.
+enum class Prospect : std::uint8_t { kMore, kOnlyWhatIsThere, kNothing };
+template <LockingPolicy L>
+[[nodiscard]] Prospect ProspectOf(const core::Thread<L>& thread,
+                                  const typename core::Seat<L>::Place& place)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->queues_mu) {
+  core::Transaction<L>* base = nullptr;
+  if (!FindBase(thread, place.base_id, base)) return Prospect::kNothing;
+  return thread.stack == base ? Prospect::kOnlyWhatIsThere : Prospect::kMore;
+}
 
 // The oldest call that another thread on the seat has to serve, which its OS
 // thread, being here, cannot read.
@@ -45,6 +79,8 @@ template <LockingPolicy L>
       work.Unlink();
       loan.call.reset(&transaction);
       loan.to = core::Pin<core::Thread<L>>(&other);
+      other.proc->queues_mu.AssertHeld();
+      loan.handler = other.proc->call_handler;
     });
     return static_cast<bool>(loan);
   });
@@ -70,33 +106,50 @@ template <LockingPolicy L>
 void BeginServing(core::Thread<L>& thread, typename core::Seat<L>::Place& place)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->queues_mu) {
   place.serves = true;
-  place.base = thread.stack;
+  place.base_id = thread.stack != nullptr ? thread.stack->id : 0;
+  thread.guest_need_return.store(false, std::memory_order_relaxed);
   ForEachCompletion(thread, [&place](core::Completion& completion) {
     completion.Unlink();
     place.aside.PushBack(completion);
   });
 }
 
-// Ends what a handler has left undone: the call, if it has not been answered,
-// calls of its own that are still out, which go on without a
-// sender, and what it has not read of all that. Everything else that is on the
-// thread's list is for its owner.
-// `base`: its stack before that; `aside`: what BeginServing has put there.
+// Drops the failures of what the handler has sent that it has not read.
 template <LockingPolicy L>
-void FinishServing(core::Thread<L>& thread, core::Transaction<L>* base,
+void DropErrors(core::Thread<L>& thread)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->queues_mu) {
+  for (core::ReturnError* const error :
+       {&thread.return_error, &thread.reply_error}) {
+    if (!error->queued()) continue;
+    error->Unlink();
+    thread.commands.Count(error->Take());
+  }
+}
+
+// Ends what a handler has left undone: the call, if it has not been answered,
+// calls of its own that are still out, which go on without a sender, and what
+// it has not read of all that. Everything else on the thread's list is for its
+// owner.
+template <LockingPolicy L>
+void FinishServing(core::Thread<L>& thread, std::uint32_t base_id,
                    core::WorkList& aside) {
   core::Proc<L>& proc = *thread.proc;
   OwnedTransaction<L> unanswered;
   core::WorkList replies;
+  std::optional<int> priority;
   {
     sync::MutexLock queues(thread.proc->queues_mu);
     if (thread.is_dead) return;
-    unanswered = CutStack(thread, base);
-    for (core::ReturnError* const error :
-         {&thread.return_error, &thread.reply_error}) {
-      if (!error->queued()) continue;
-      error->Unlink();
-      thread.commands.Count(error->Take());
+    core::Transaction<L>* base = nullptr;
+    const bool at_base = FindBase(thread, base_id, base);
+    if (at_base) {
+      for (core::Transaction<L>* t = thread.stack; t != base;) {
+        const bool served = t->IsServedBy(thread);
+        if (served) priority = t->saved_priority;
+        t = served ? t->to_parent : t->from_parent;
+      }
+      unanswered = CutStack(thread, base);
+      DropErrors(thread);
     }
     ForEachCompletion(thread, [&thread](core::Completion& completion) {
       thread.proc->queues_mu.AssertHeld();
@@ -121,16 +174,27 @@ void FinishServing(core::Thread<L>& thread, core::Transaction<L>* base,
   }
   while (core::Work* const work = replies.PopFront()) {
     OwnedTransaction<L> reply(static_cast<core::Transaction<L>*>(work));
-    FreeBuffer(*thread.proc, *std::exchange(reply->buffer, nullptr));
+    FreeBuffer(proc, *std::exchange(reply->buffer, nullptr));
     FreeTransaction<L>(std::move(reply));
   }
+  if (Priorities* const priorities = proc.context->options.priorities;
+      priorities != nullptr && priority.has_value()) {
+    priorities->Set(proc.options.pid, thread.tid, *priority);
+  }
   if (unanswered == nullptr) return;
-  RestorePriority(thread, *unanswered);
   // Nobody can answer in a Proc that is closed.
   const bool gone =
       proc.closed.load(std::memory_order_acquire) || proc.kill.stop_requested();
   SendFailedReply<L>(std::move(unanswered),
                      gone ? Br::BR_DEAD_REPLY : Br::BR_FAILED_REPLY);
+}
+
+// The same by the owner of a thread that has been given back without it.
+template <LockingPolicy L>
+void FinishForGuest(core::Thread<L>& thread) {
+  if (!thread.unfinished.exchange(false, std::memory_order_acquire)) return;
+  core::WorkList nothing;
+  FinishServing<L>(thread, 0, nothing);
 }
 
 // What of it is left if the thread has died.

@@ -24,7 +24,13 @@
 // The caller cannot read while it runs the handler. Calls that come back to it
 // meanwhile are served, on the same OS thread, by the handler of its own Proc:
 // without one, its calls are handed over. The handler runs to its end whoever
-// is killed; its own calls fail if its Proc is.
+// is killed; its own calls fail if its Proc is. What it leaves undone, an
+// answer first of all, is ended when it returns (driver/guest.h); where its
+// caller's OS thread has been killed and there is a binder lock to wait for,
+// the looper's own one does that.
+//
+// The looper's OS thread leaves its wait when it is killed or stopped, also
+// while its thread is lent; until it is given back its calls answer kBusy.
 //
 // Locks: the queues mutex, and in it the waiters mutex, of the Proc whose
 // thread is lent; none while the handler runs.
@@ -71,36 +77,42 @@ Errc ServeHere(Call<L>& call, core::Loan<L> loan) {
 }
 
 // A call that is not served here after all, since the thread that was to do it
-// has been killed: it goes to whoever looks next.
+// has been killed or its Proc closed. If it was lent, the call goes to whoever
+// looks next; if it sits here, nobody else could take it before it is gone.
 template <LockingPolicy L>
-void PassOn(core::Thread<L>& thread, OwnedTransaction<L> taken) {
+void PassOn(core::Thread<L>& thread, OwnedTransaction<L> taken, bool lent) {
   core::Proc<L>& proc = *thread.proc;
   DriverEntry<L> entry(*proc.context);
   entry.EnterToCleanUp();
-  bool dead = false;
-  {
+  if (lent) {
     Wakeup<L> wakeup;
     sync::MutexLock queues(proc.queues_mu);
-    dead = proc.is_dead;
-    if (!dead) EnqueueProc(proc, *taken.release(), wakeup);
+    if (!proc.is_dead) EnqueueProc(proc, *taken.release(), wakeup);
   }
-  if (!dead) return;
+  if (taken == nullptr) return;
   Wakeups<L> wakeups;
-  DropTransaction<L>(std::move(taken), Br::BR_DEAD_REPLY, Dropped::kProcDies,
-                     wakeups);
+  DropTransaction<L>(std::move(taken), Br::BR_DEAD_REPLY,
+                     lent ? Dropped::kProcDies : Dropped::kThreadDies, wakeups);
 }
 
 // The end of serving a call. A thread that was lent is its owner's again, which
 // waits on unless there is a reason why it should look. `stops`, those of who
 // ran it, may be what does not let this have the entry section: then a lent
-// thread's owner does the rest, and another one's own end will.
+// thread's owner does the rest. For one that sits here nobody else can, since
+// its OS thread is here.
 template <LockingPolicy L>
-void Leave(typename core::Seat<L>::Place& place, bool lent,
-           const sync::StopSignals& stops) {
+void EndServing(typename core::Seat<L>::Place& place, bool lent,
+                const sync::StopSignals& stops) {
   core::Thread<L>& thread = *place.thread;
   DriverEntry<L> entry(*thread.proc->context);
-  const bool entered = entry.Enter(stops);
-  if (entered && place.serves) FinishServing(thread, place.base, place.aside);
+  bool entered = true;
+  if (lent) {
+    entered = entry.Enter(stops);
+  } else {
+    entry.EnterToCleanUp();
+  }
+  if (entered && place.serves)
+    FinishServing(thread, place.base_id, place.aside);
   DropAside<L>(place);
   if (!lent) return;
   Wakeup<L> owner;
@@ -119,8 +131,9 @@ void Leave(typename core::Seat<L>::Place& place, bool lent,
   }
 }
 
-// Calls for the node known as `ptr`, now or from some time on, may be served on
-// their caller's thread, or no longer.
+// Calls for the node known as `ptr`, now or from some time on, and to any node
+// that is known by this name after it, may be served on their caller's thread,
+// or no longer.
 template <LockingPolicy L>
 void RunOnCallers(core::Proc<L>& proc, std::uint64_t ptr, bool enable) {
   DriverEntry<L> entry(*proc.context);
@@ -135,6 +148,17 @@ void RunOnCallers(core::Proc<L>& proc, std::uint64_t ptr, bool enable) {
   if (it != proc.nodes.end()) {
     it->second->on_callers.store(enable, std::memory_order_relaxed);
   }
+}
+
+template <LockingPolicy L>
+void SetCallHandler(core::Proc<L>& proc,
+                    std::shared_ptr<CallHandler<L>> handler) {
+  DriverEntry<L> entry(*proc.context);
+  entry.EnterToCleanUp();
+  // What it replaces is destroyed after the lock: it is the parameter.
+  sync::MutexLock queues(proc.queues_mu);
+  proc.has_call_handler.store(handler != nullptr, std::memory_order_relaxed);
+  proc.call_handler.swap(handler);
 }
 
 }  // namespace binderlite::driver

@@ -259,6 +259,7 @@ bool ReleaseProc(const core::Pin<core::Proc<L>>& pin,
   // Destroyed without the entry section: a Task waits for a kill that is being
   // forwarded to it.
   std::map<std::int32_t, core::Pin<core::Task<L>>> tasks;
+  std::shared_ptr<CallHandler<L>> call_handler;
   Wakeups<L> wakeups;
   DriverEntry<L> entry(context);
   if (!stops.possible()) {
@@ -273,6 +274,7 @@ bool ReleaseProc(const core::Pin<core::Proc<L>>& pin,
     sync::MutexLock queues(proc.queues_mu);
     proc.is_dead = true;
     proc.is_frozen.store(false, std::memory_order_relaxed);
+    proc.call_handler.swap(call_handler);
   }
   ReleaseManager(proc);  // Not before: SetContextManager may be in progress.
   while (const core::Pin<core::Thread<L>> thread = FirstThread(proc)) {
@@ -336,9 +338,7 @@ void Flush(core::Proc<L>& proc) {
   sync::MutexLock queues(proc.queues_mu);
   for (const auto& [tid, thread] : proc.threads) {
     thread->need_return.store(true, std::memory_order_relaxed);
-    thread->guest_need_return.store(
-        thread->lent.load(std::memory_order_relaxed),
-        std::memory_order_relaxed);
+    thread->guest_need_return.store(true, std::memory_order_relaxed);
     if ((thread->looper.load(std::memory_order_relaxed) &
          core::kLooperWaiting) != 0) {
       wakeups.emplace_back().Set(thread.get());

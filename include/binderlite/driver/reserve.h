@@ -17,7 +17,7 @@
 // memory at any time, like the kernel's, can it see a payload being written.
 //
 // Locks: those of sending, in the same order (driver/transact.h); none between
-// reserving and sending.
+// reserving and sending. Only the Proc that has reserved it can send it.
 
 #ifndef BINDERLITE_DRIVER_RESERVE_H_
 #define BINDERLITE_DRIVER_RESERVE_H_
@@ -82,17 +82,14 @@ class Reservation {
     reserved_.target.proc->arena.Shrink(*reserved_.buffer, size);
   }
 
-  // Gives the memory back.
+  // Gives the memory back. Cleans up, and so waits for the binder lock, where
+  // there is one, whoever is killed.
   void Abandon() {
     if (!*this) return;
-    core::Proc<L>& receiver = *reserved_.target.proc;
-    {
-      driver::DriverEntry<L> entry(*receiver.context);
-      entry.EnterToCleanUp();
-      if (reserved_.target.node) driver::DropTarget(*reserved_.target.node);
-      receiver.arena.Free(*reserved_.buffer);
-    }
-    reserved_ = {};
+    const core::Pin<core::Proc<L>> receiver = reserved_.target.proc;
+    driver::DriverEntry<L> entry(*receiver->context);
+    entry.EnterToCleanUp();
+    driver::Abandon(reserved_);
   }
 
  private:
@@ -115,6 +112,7 @@ Errc Reserve(core::Thread<L>& self, std::uint32_t handle, std::size_t size,
   Outcome outcome = ResolveTarget(self, handle, reserved.target);
   if (!outcome.ok()) return ReasonOf(outcome);
   reserved.order = self.proc->context->NextOrder();
+  reserved.sender_id = self.proc->id;
   reserved.handle = handle;
   reserved.one_way = one_way;
   outcome = AllocateBuffer(*self.proc, *reserved.target.proc,
@@ -133,14 +131,16 @@ Errc Reserve(core::Thread<L>& self, std::uint32_t handle, std::size_t size,
 template <LockingPolicy L>
 Errc ReserveReply(core::Thread<L>& self, std::size_t size,
                   std::size_t offsets_size, Reserved<L>& reserved) {
+  core::Pin<core::Thread<L>> caller;  // Dropped without the lock.
   {
     sync::MutexLock queues(self.proc->queues_mu);
     const core::Transaction<L>* const top = self.stack;
     if (top == nullptr || !top->IsServedBy(self)) return Errc::kInvalid;
-    const core::Pin<core::Thread<L>> caller = top->sender();
-    if (!caller) return Errc::kNoProcess;
-    reserved.target.proc = core::Pin<core::Proc<L>>(caller->proc);
+    caller = top->sender();
   }
+  if (!caller) return Errc::kNoProcess;
+  reserved.target.proc = core::Pin<core::Proc<L>>(caller->proc);
+  reserved.sender_id = self.proc->id;
   reserved.order = self.proc->context->NextOrder();
   return ReasonOf(
       AllocateBuffer<L>(*self.proc, *reserved.target.proc,

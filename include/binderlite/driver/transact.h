@@ -119,9 +119,9 @@ void FreeBuffer(core::Proc<L>& owner, core::Buffer<L>& buffer) {
 
 // Handles BC_FREE_BUFFER. An address that is not that of a delivered buffer is
 // ignored (AL-16, AL-17). Descriptors that came in arrays are closed, and the
-// thread's next read does not block (OB-22).
+// thread's next read does not block (OB-22). `as_guest`: see core/thread.h.
 template <LockingPolicy L>
-void FreeBuffer(core::Thread<L>& self, std::uint64_t address) {
+void FreeBuffer(core::Thread<L>& self, std::uint64_t address, bool as_guest) {
   core::Proc<L>& proc = *self.proc;
   const typename core::Arena<L>::Returned returned =
       proc.arena.ClaimOrFree(address);
@@ -132,7 +132,7 @@ void FreeBuffer(core::Thread<L>& self, std::uint64_t address) {
   if (core::Buffer<L>* const buffer = returned.buffer) {
     for (const int fd : buffer->array_files) {
       proc.files().Close(fd);
-      self.need_return.store(true, std::memory_order_relaxed);
+      self.need_return_of(as_guest).store(true, std::memory_order_relaxed);
     }
     FreeBuffer(proc, *buffer);
     return;
@@ -240,10 +240,21 @@ struct Reserved {
   core::Buffer<L>* buffer = nullptr;  // Null: there is none.
   bool one_way = false;
   bool spam_suspect = false;
-  std::uint64_t order = 0;  // Of the transaction that it is for.
+  std::uint64_t order = 0;      // Of the transaction that it is for.
+  std::uint32_t sender_id = 0;  // Of the Proc that has reserved it.
   std::uint32_t handle = 0;
   std::string label;
 };
+
+// Gives back what has not been used of it.
+template <LockingPolicy L>
+void Abandon(Reserved<L>& reserved) {
+  if (core::Buffer<L>* const buffer = std::exchange(reserved.buffer, nullptr)) {
+    if (reserved.target.node) DropTarget(*reserved.target.node);
+    reserved.target.proc->arena.Free(*buffer);
+  }
+  reserved = {};
+}
 
 // What a BC_TRANSACTION or BC_REPLY asks for.
 template <LockingPolicy L>
@@ -459,6 +470,7 @@ struct Here {
   // ... the thread that it is steered to sits here.
   const core::Seat<L>& sits_at;
   core::Pin<core::Thread<L>> thread = {};
+  std::shared_ptr<CallHandler<L>> handler = {};  // What serves it.
   bool lent = false;
 };
 
@@ -483,17 +495,20 @@ Outcome QueueCall(core::Thread<L>& self, core::Transaction<L>& transaction,
   if (thread == nullptr) {
     sync::MutexLock waiters(proc.waiters_mu);
     thread = TakeWaiting(proc);
-    if (thread != nullptr && here != nullptr && here->seat != nullptr) {
+    if (thread != nullptr && here != nullptr && here->seat != nullptr &&
+        proc.call_handler != nullptr) {
       thread->proc->queues_mu.AssertHeld();
       thread->proc->waiters_mu.AssertHeld();
       thread->runner = core::Pin<core::Task<L>>(here->seat->task);
       thread->lent.store(true, std::memory_order_relaxed);
       here->thread = core::Pin<core::Thread<L>>(thread);
+      here->handler = proc.call_handler;
       here->lent = true;
       return {};
     }
   } else if (here != nullptr && here->sits_at.Holds(*thread)) {
     here->thread = target.thread;
+    here->handler = proc.call_handler;
     return {};
   }
   if (thread == nullptr) {
@@ -674,8 +689,8 @@ template <LockingPolicy L>
 [[nodiscard]] bool MayServeHere(const core::Proc<L>& from,
                                 const Target<L>& target) {
   return target.node->on_callers.load(std::memory_order_relaxed) &&
-         target.proc->call_handler.load(std::memory_order_relaxed) != nullptr &&
-         from.call_handler.load(std::memory_order_relaxed) != nullptr;
+         target.proc->has_call_handler.load(std::memory_order_relaxed) &&
+         from.has_call_handler.load(std::memory_order_relaxed);
 }
 
 // BC_TRANSACTION. `record`: what becomes known of it. `loan`: set if the call
@@ -776,6 +791,7 @@ Outcome SendCall(core::Thread<L>& self, const SendRequest<L>& request,
     Here<L> here{.seat = may_serve_here ? &seat : nullptr, .sits_at = seat};
     outcome = QueueCall(self, *sent, target, wakeup, to_frozen, &here);
     loan.to = std::move(here.thread);
+    loan.handler = std::move(here.handler);
     loan.lent = here.lent;
   } else {
     outcome = Outcome::Dead(Errc::kNoProcess);
@@ -923,6 +939,7 @@ template <LockingPolicy L>
     if (!outcome.ok()) QueueReturnError(self, outcome.reply);
     return loan;
   }
+  if (request.reserved != nullptr) Abandon(*request.reserved);
   record.return_error = static_cast<std::uint32_t>(outcome.reply);
   record.param = -static_cast<std::int32_t>(outcome.error);
   context.log.Finish(ticket, record);

@@ -35,6 +35,7 @@
 #include "binderlite/driver/route.h"
 #include "binderlite/sync/locking.h"
 #include "binderlite/sync/mutex_lock.h"
+#include "binderlite/sync/spinning.h"
 #include "binderlite/sync/stop.h"
 #include "binderlite/wire/errc.h"
 
@@ -60,6 +61,32 @@ template <LockingPolicy L>
           !self.proc->context->options.quirks.only_loopers_get_proc_work);
 }
 
+// Sleeps in the parker of the seat, without the entry section, which is not
+// held afterwards. A guest serves a call for another thread on its seat
+// instead, if there is one. `spinners`: looks out first; null: sleeps at once.
+template <LockingPolicy L>
+void SleepOrServe(Call<L>& call, sync::TimePoint deadline,
+                  sync::Spinners* spinners) {
+  core::Thread<L>& self = call.thread();
+  core::Context<L>& context = *self.proc->context;
+  const std::int32_t pid = self.proc->options.pid;
+  core::Loan<L> loan;
+  if (call.is_guest()) loan = TakeCallOfOthers(call.seat(), self);
+  call.entry().Leave();
+  if (loan) {
+    call.seat().serve(call.seat(), std::move(loan));
+    return;
+  }
+  auto& parker = call.seat().task->parker;
+  context.At(Point::kParking, pid, self.tid);
+  if (spinners != nullptr) {
+    (void)parker.Park(call.stops(), deadline, *spinners);
+  } else {
+    (void)parker.Park(call.stops(), deadline);
+  }
+  context.At(Point::kWoken, pid, self.tid);
+}
+
 // Waits for work, unless `nonblocking`, and calls take(for_proc_work) under the
 // queues mutex when there is some. `serves`: whether the Proc's queue counts,
 // if that has been decided; `left`: whether there was something on it at the
@@ -83,12 +110,6 @@ Errc WaitForWork(Call<L>& call, std::optional<bool> serves, bool nonblocking,
   const std::int32_t pid = self.proc->options.pid;
   for (bool waited = false;; waited = true) {
     bool lent = false;
-    if (waited && !call.is_guest() &&
-        !self.lent.load(std::memory_order_acquire) &&
-        self.unfinished.exchange(false, std::memory_order_relaxed)) {
-      core::WorkList nothing;
-      FinishServing<L>(self, nullptr, nothing);
-    }
     {
       Wakeup<L> runner;
       sync::MutexLock queues(self.proc->queues_mu);
@@ -97,16 +118,18 @@ Errc WaitForWork(Call<L>& call, std::optional<bool> serves, bool nonblocking,
       if (waited && !call.is_guest() && !self.is_dead) {
         lent = self.lent.load(std::memory_order_acquire);
       }
-      Errc verdict = Errc::kOk;
+      Errc verdict = Errc::kOk;  // There is work.
       bool stay = false;
-      const bool has_work = !lent && HasWork(self, *serves, call.is_guest());
+      const Prospect prospect =
+          call.is_guest() ? ProspectOf(self, call.seat().PlaceOf(self))
+                          : Prospect::kMore;
+      const bool has_work = !lent && prospect != Prospect::kNothing &&
+                            HasWork(self, *serves, call.is_guest());
       if (lent) {
         stay = true;
         if (self.task->interrupted()) runner.Set(&self);
       } else if (has_work) {
-        verdict = Errc::kOk;
-      } else if (nonblocking ||
-                 (call.is_guest() && self.stack == call.seat().BaseOf(self))) {
+      } else if (nonblocking || prospect != Prospect::kMore) {
         verdict = Errc::kWouldBlock;
       } else if (self.is_dead) {
         verdict = stops.requested() ? Errc::kKilled : Errc::kClosed;
@@ -135,21 +158,15 @@ Errc WaitForWork(Call<L>& call, std::optional<bool> serves, bool nonblocking,
       if (!stay) return verdict;
       self.looper.fetch_or(core::kLooperWaiting, std::memory_order_relaxed);
     }
-    core::Loan<L> loan;
-    if (call.is_guest()) loan = TakeCallOfOthers(call.seat(), self);
-    entry.Leave();
-    if (loan) {
-      call.seat().serve(call.seat(), std::move(loan));
-    } else {
-      context.At(Point::kParking, pid, self.tid);
-      (void)call.seat().task->parker.Park(
-          stops, lent ? sync::kNoDeadline : deadline, *context.spinners);
-      context.At(Point::kWoken, pid, self.tid);
-    }
+    SleepOrServe(call, lent ? sync::kNoDeadline : deadline,
+                 context.spinners.get());
     if (!entry.Reenter(stops)) {
       LeaveWaitingKilled(self, /*as_owner=*/!call.is_guest());
       context.At(Point::kKilledWaiting, pid, self.tid);
       return Errc::kKilled;
+    }
+    if (!call.is_guest() && !self.lent.load(std::memory_order_acquire)) {
+      FinishForGuest(self);
     }
     if (context.options.quirks.work_beats_interrupt) {
       sync::MutexLock queues(self.proc->queues_mu);
