@@ -136,7 +136,7 @@ class ABSL_LOCKABLE LabMutex {
 };
 
 struct LabPrimitives : sync::AbseilPrimitives {
-  using Mutex = LabMutex<sync::AbseilMutex>;
+  using Mutex = LabMutex<sync::AbseilPrimitives::Mutex>;
   using StopMutex = LabMutex<sync::AbseilStopMutex>;
 };
 
