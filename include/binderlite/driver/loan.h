@@ -111,8 +111,9 @@ void EndServing(typename core::Seat<L>::Place& place, bool lent,
   } else {
     entry.EnterToCleanUp();
   }
-  if (entered && place.serves)
+  if (entered && place.serves) {
     FinishServing(thread, place.base_id, place.aside);
+  }
   DropAside<L>(place);
   if (!lent) return;
   Wakeup<L> owner;
@@ -157,6 +158,7 @@ void SetCallHandler(core::Proc<L>& proc,
   entry.EnterToCleanUp();
   // What it replaces is destroyed after the lock: it is the parameter.
   sync::MutexLock queues(proc.queues_mu);
+  if (proc.is_dead) return;
   proc.has_call_handler.store(handler != nullptr, std::memory_order_relaxed);
   proc.call_handler.swap(handler);
 }
