@@ -403,7 +403,8 @@ TYPED_TEST(LoanTest, ACallOfItsOwnGoesOnWithoutIt) {
         // Replies to nobody, in the kernel's eyes: its own call is
         // on top.
         ASSERT_EQ(self.FreeBuffer(call.transaction.buffer), Errc::kOk);
-        TransactionData data = Payload("inner").Data();
+        const Payload inner("inner");
+        TransactionData data = inner.Data();
         data.target.handle = 1;
         ASSERT_EQ(self.Transact(data), Errc::kOk);
       }));
