@@ -400,8 +400,6 @@ TYPED_TEST(LoanTest, ACallOfItsOwnGoesOnWithoutIt) {
   auto manager = this->Manager(
       true, Remembering<TypeParam>([](auto&, BasicThread<TypeParam>& self,
                                       const Incoming& call) {
-        // Replies to nobody, in the kernel's eyes: its own call is
-        // on top.
         ASSERT_EQ(self.FreeBuffer(call.transaction.buffer), Errc::kOk);
         const Payload inner("inner");
         TransactionData data = inner.Data();
