@@ -51,7 +51,9 @@ need_gcc_build() {
 
 need_clang_build() {
   need_gcc_build
-  need clang libclang-rt-14-dev
+  # llvm: the sanitizers name functions with its symbolizer, and what is
+  # suppressed is known by name.
+  need clang libclang-rt-14-dev llvm
 }
 
 build() {
