@@ -144,7 +144,7 @@ def describe_machine():
         "date": datetime.date.today().isoformat(),
         "processor": model or platform.machine(),
         "processors": len(os.sched_getaffinity(0)),
-        "kernel": platform.release(),
+        "kernel": platform.release().split("-")[0],
         "compiler": _first_line(["g++", "--version"]),
         "packages": _versions([
             "libabsl-dev", "libtbb-dev", "libzmq3-dev", "libgrpc++-dev",

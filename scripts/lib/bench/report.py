@@ -28,7 +28,7 @@ def _machine(machine, results):
     packages = ", ".join(f"{name} {version}"
                          for name, version in machine["packages"].items())
     return (f"Measured {machine['date']} on {machine['processors']} CPUs of "
-            f"{machine['processor']}, Linux {machine['kernel']}, "
+            f"{machine['processor']}, Linux {machine['kernel'].split('-')[0]}, "
             f"{machine['compiler']}; {packages}. "
             f"Passes: {len(results.passes)}.")
 
