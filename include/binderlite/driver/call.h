@@ -87,8 +87,8 @@ class Call {
   }
 
   // kClosed or kKilled, or kBusy, while the thread is lent (driver/loan.h):
-  // nothing has happened. One Thread makes one call at a
-  // time; two at once are a programmer's error.
+  // nothing has happened. One Thread makes one call at a time; two at once are
+  // a programmer's error.
   Errc Begin() {
     if (const Errc error = BeginTurn(); error != Errc::kOk) return error;
     if (!entry_.Enter(stops_)) return Errc::kKilled;

@@ -104,8 +104,8 @@ class CommandReader {
 };
 
 // Runs one command. kInvalid: no such command, RF-17, or a freeze command with
-// a wrong handle or cookie; kFault: its payload.
-// `loan`: a call that is to be served here.
+// a wrong handle or cookie; kFault: its payload. `loan`: a call that is to be
+// served here.
 template <LockingPolicy L>
 Errc ExecuteOne(Call<L>& call, std::uint32_t code, CommandReader& reader,
                 core::Loan<L>& loan) {
@@ -222,9 +222,7 @@ Errc Execute(Call<L>& call, std::uint64_t buffer, std::uint64_t size,
     std::uint32_t code = 0;
     core::Loan<L> loan;
     Errc error = reader.Next(code);
-    if (error == Errc::kOk) {
-      error = ExecuteOne(call, code, reader, loan);
-    }
+    if (error == Errc::kOk) error = ExecuteOne(call, code, reader, loan);
     if (error != Errc::kOk) return error;
     consumed = reader.at();
     if (loan) error = ServeHere(call, std::move(loan));

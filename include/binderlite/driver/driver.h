@@ -107,8 +107,9 @@ struct Outgoing {
 // Any call may answer kClosed or kKilled; one that did so before it began has
 // done nothing, and a WriteRead tells in its argument how far it came. Or
 // kBusy, and nothing is done: a call has been stopped in its wait, and a
-// caller's OS thread still runs the thread (driver/loan.h). Kernel:
-// binder_thread. libbinder: IPCThreadState.
+// caller's OS thread still runs the thread (driver/loan.h).
+//
+// Kernel: binder_thread. libbinder: IPCThreadState.
 template <LockingPolicy L = FineGrained<>>
 class BasicThread {
  public:
@@ -534,16 +535,12 @@ class BasicThread {
     }
     for (const TransactionData* const data : {outgoing.reply, outgoing.call}) {
       if (data == nullptr) continue;
-      core::Loan<L> loan;
       const bool one_way =
           data == outgoing.call && (data->flags & kTfOneWay) != 0;
-      if (driver::SendIfReady<L>(self, {.data = *data, .quiet = !one_way},
-                                 data == outgoing.reply, call.seat(),
-                                 loan) != Errc::kOk) {
-        break;  // The reply has failed, which is the next thing to be read.
-      }
-      if (!loan) continue;
-      const Errc error = driver::ServeHere(call, std::move(loan));
+      const Errc error = driver::SendIfReady<L>(
+          call, {.data = *data, .quiet = !one_way}, data == outgoing.reply);
+      // The reply has failed, which is the next thing to be read.
+      if (error == Errc::kBusy) break;
       if (error != Errc::kOk) return error;
     }
     return Errc::kOk;
@@ -597,10 +594,7 @@ class BasicThread {
   Errc SendOne(const driver::SendRequest<L>& request, bool is_reply) {
     Call call(*this, {});
     if (const Errc error = call.Begin(); error != Errc::kOk) return error;
-    core::Loan<L> loan;
-    const Errc error = driver::SendIfReady(call.thread(), request, is_reply,
-                                           call.seat(), loan);
-    return loan ? driver::ServeHere(call, std::move(loan)) : error;
+    return driver::SendIfReady(call, request, is_reply);
   }
   Errc CountUp(std::uint32_t handle, driver::Strength strength) {
     return Counted(

@@ -60,6 +60,8 @@
 #include "binderlite/driver/wait.h"
 #include "binderlite/sync/locking.h"
 #include "binderlite/sync/mutex_lock.h"
+#include "binderlite/sync/stop.h"
+#include "binderlite/wire/commands.h"
 #include "binderlite/wire/errc.h"
 
 namespace binderlite::driver {
@@ -74,6 +76,22 @@ Errc ServeHere(Call<L>& call, core::Loan<L> loan) {
   call.entry().Leave();
   seat.serve(seat, std::move(loan));
   return call.entry().Reenter(call.stops()) ? Errc::kOk : Errc::kKilled;
+}
+
+// Send for callers without a command stream, which includes serving the call if
+// that is to be done here. kBusy: a failure of this thread has not been read
+// yet. kKilled: as above.
+template <LockingPolicy L>
+Errc SendIfReady(Call<L>& call, const SendRequest<L>& request, bool is_reply) {
+  core::Thread<L>& self = call.thread();
+  if (self.has_return_error()) return Errc::kBusy;
+  if (request.buffers_size > 0) {
+    self.commands.Count(is_reply ? Bc::BC_REPLY_SG : Bc::BC_TRANSACTION_SG);
+  } else {
+    self.commands.Count(is_reply ? Bc::BC_REPLY : Bc::BC_TRANSACTION);
+  }
+  core::Loan<L> loan = Send(self, request, is_reply, call.seat());
+  return loan ? ServeHere(call, std::move(loan)) : Errc::kOk;
 }
 
 // A call that is not served here after all, since the thread that was to do it

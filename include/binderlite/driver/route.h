@@ -61,8 +61,8 @@ class [[nodiscard]] Wakeup {
     if (listener_ != nullptr) listener_->OnReady();
   }
 
-  // Whoever runs `thread`, which may be null.
-  // With its queues mutex held, and not its waiters mutex.
+  // Whoever runs `thread`, which may be null. With its queues mutex held, and
+  // not its waiters mutex.
   void Set(core::Thread<L>* thread) {
     if (thread == nullptr) return;
     if (thread->lent.load(std::memory_order_relaxed)) {

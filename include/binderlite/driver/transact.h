@@ -983,21 +983,6 @@ template <LockingPolicy L>
   return loan;
 }
 
-// The same for callers without a command stream. kBusy: a failure of this
-// thread has not been read yet.
-template <LockingPolicy L>
-Errc SendIfReady(core::Thread<L>& self, const SendRequest<L>& request,
-                 bool is_reply, core::Seat<L>& seat, core::Loan<L>& loan) {
-  if (self.has_return_error()) return Errc::kBusy;
-  if (request.buffers_size > 0) {
-    self.commands.Count(is_reply ? Bc::BC_REPLY_SG : Bc::BC_TRANSACTION_SG);
-  } else {
-    self.commands.Count(is_reply ? Bc::BC_REPLY : Bc::BC_TRANSACTION);
-  }
-  loan = Send(self, request, is_reply, seat);
-  return Errc::kOk;
-}
-
 }  // namespace binderlite::driver
 
 #endif  // BINDERLITE_DRIVER_TRANSACT_H_
