@@ -46,7 +46,7 @@
 #include <vector>
 
 #include "binderlite/driver/driver.h"
-#include "support/lab_histogram.h"
+#include "support/histogram.h"
 #include "support/lab_measure.h"
 #include "support/lab_team.h"
 #include "support/lab_world.h"
@@ -114,14 +114,14 @@ class Couple {
     const LabPin pin(0);
     std::vector<std::byte> payload(4);
     std::uint64_t sum = 0;
-    LabHistogram times;
+    Histogram times;
     for (int i = 0; i < 1000; ++i) Call(state, payload, sum);
-    LabClock::time_point from = LabClock::now();
+    Clock::time_point from = Clock::now();
     for (auto _ : state) {
       payload[0] = static_cast<std::byte>(sum);
       if (!Call(state, payload, sum)) break;
-      const LabClock::time_point to = LabClock::now();
-      times.Add(Nanoseconds(to - from));
+      const Clock::time_point to = Clock::now();
+      times.Record((to - from).count());
       from = to;
     }
     Report(state, "", times);
@@ -212,12 +212,12 @@ void Queued(benchmark::State& state, std::int64_t n) {
   // So many at a time that looking at the clock does not count.
   const std::int64_t rounds = std::max(std::int64_t{1}, 1000 / n);
   for (std::int64_t i = 0; i < rounds; ++i) Round();
-  LabHistogram times;
+  Histogram times;
   for (auto _ : state) {
-    const LabClock::time_point from = LabClock::now();
+    const Clock::time_point from = Clock::now();
     for (std::int64_t i = 0; i < rounds; ++i) Round();
-    const LabClock::time_point to = LabClock::now();
-    times.Add(Nanoseconds(to - from) / static_cast<std::uint64_t>(rounds * n));
+    const Clock::time_point to = Clock::now();
+    times.Record((to - from).count() / static_cast<std::int64_t>(rounds * n));
   }
   if (!ok) return state.SkipWithError("message lost");
   benchmark::DoNotOptimize(sum);

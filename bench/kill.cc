@@ -48,7 +48,7 @@
 #include <type_traits>
 
 #include "binderlite/driver/driver.h"
-#include "support/lab_histogram.h"
+#include "support/histogram.h"
 #include "support/lab_measure.h"
 #include "support/lab_team.h"
 
@@ -93,12 +93,12 @@ class StallingMemory : public UserMemory {
 
 // The numbers of a row.
 struct Kills {
-  LabHistogram times;
+  Histogram times;
   std::int64_t stuck = 0;
   std::int64_t kills = 0;
 
-  void Count(LabClock::time_point killed, LabClock::time_point last) {
-    times.Add(Nanoseconds(last - killed));
+  void Count(Clock::time_point killed, Clock::time_point last) {
+    times.Record((last - killed).count());
     ++kills;
   }
   void Report(benchmark::State& state) const {
@@ -170,7 +170,7 @@ void Kill(benchmark::State& state) {
     if (!kEnters) StartStall();
     std::this_thread::sleep_for(kToFallAsleep);
 
-    const LabClock::time_point killed = LabClock::now();
+    const Clock::time_point killed = Clock::now();
     victim.Kill();
     if (!YieldUntil([&] { return exits.Out() == kThreads; }, killed + kStall)) {
       all.stuck += kThreads - exits.Out();
@@ -181,7 +181,7 @@ void Kill(benchmark::State& state) {
     YieldUntil([&] { return victim.released() && holder_is_out.load(); });
   }
   all.Report(state);
-  state.counters["stall"] = static_cast<double>(Nanoseconds(kStall));
+  state.counters["stall"] = Nanoseconds(kStall);
 }
 
 // --- Peers -----------------------------------------------------------------
@@ -224,7 +224,7 @@ void WakeFutex(benchmark::State& state) {
     YieldUntil([&] { return waiting.load() == kWaiting; });
     std::this_thread::sleep_for(kToFallAsleep);
 
-    const LabClock::time_point woken = LabClock::now();
+    const Clock::time_point woken = Clock::now();
     if (kEach) {
       for (FutexWord& word : words) {
         word.value.store(1, std::memory_order_release);

@@ -52,7 +52,7 @@
 #include <vector>
 
 #include "binderlite/driver/driver.h"
-#include "support/lab_histogram.h"
+#include "support/histogram.h"
 #include "support/lab_measure.h"
 #include "support/lab_primitives.h"
 #include "support/lab_team.h"
@@ -91,7 +91,7 @@ struct alignas(128) Record {
   explicit Record(std::uint32_t seed) : locks(seed) {}
 
   LockRecorder locks;
-  LabHistogram latencies;
+  Histogram latencies;
   bool failed = false;
 };
 
@@ -123,18 +123,18 @@ class Lab {
     StartThreads();
     std::this_thread::sleep_for(time / 10);
 
-    const LabUsage usage_before = LabUsage::Now();
-    const LabClock::time_point begin = LabClock::now();
+    const ProcessUse usage_before = ProcessUse::Now();
+    const Clock::time_point begin = Clock::now();
     const std::uint64_t ticks_begin = LabTicks();
     phase_.store(Phase::kMeasure);
     std::this_thread::sleep_for(time);
     phase_.store(Phase::kEnd);
-    const LabClock::time_point end = LabClock::now();
+    const Clock::time_point end = Clock::now();
     const std::uint64_t ticks_end = LabTicks();
-    const LabUsage usage = LabUsage::Now().Since(usage_before);
+    const ProcessUse usage = ProcessUse::Now().Since(usage_before);
     EndThreads();
 
-    const auto elapsed = static_cast<double>(Nanoseconds(end - begin));
+    const auto elapsed = Nanoseconds(end - begin);
     Tell(state, elapsed, usage,
          elapsed / static_cast<double>(ticks_end - ticks_begin));
   }
@@ -197,7 +197,7 @@ class Lab {
     LockRecorder::OfThread() = &self.record.locks;
     std::vector<std::byte> payload(kBytes);
     std::uint64_t sum = 0;
-    LabClock::time_point from = LabClock::now();
+    Clock::time_point from = Clock::now();
     for (;;) {
       const Phase phase = phase_.load(std::memory_order_relaxed);
       if (phase == Phase::kEnd) break;
@@ -207,9 +207,9 @@ class Lab {
         self.record.failed = true;
         break;
       }
-      const LabClock::time_point to = LabClock::now();
+      const Clock::time_point to = Clock::now();
       if (phase == Phase::kMeasure) {
-        self.record.latencies.Add(Nanoseconds(to - from));
+        self.record.latencies.Record((to - from).count());
       }
       from = to;
     }
@@ -233,11 +233,11 @@ class Lab {
     LockRecorder::OfThread() = &stall_locks_;
     stall_locks_.SetOn(true);
     std::uint32_t max_threads = 4;
-    LabClock::time_point next = LabClock::now();
+    Clock::time_point next = Clock::now();
     while (phase_.load(std::memory_order_relaxed) != Phase::kEnd) {
       (void)thread.Ioctl(static_cast<std::uint32_t>(Ioctl::kSetMaxThreads),
                          LabAddress(&max_threads));
-      next = std::max(next + kBetweenStalls, LabClock::now());
+      next = std::max(next + kBetweenStalls, Clock::now());
       std::this_thread::sleep_until(next);
     }
     LockRecorder::OfThread() = nullptr;
@@ -254,41 +254,41 @@ class Lab {
       while (answer == Errc::kOk) answer = self.NextWork(work);
       exits.Leave(k);
     });
-    LabClock::time_point next = LabClock::now();
+    Clock::time_point next = Clock::now();
     while (phase_.load(std::memory_order_relaxed) != Phase::kEnd) {
       victim = world_.context.Open({.arena_size = 0});
       exits.Reset();
       team.Start();
       YieldUntil([&] { return Asleep(victim.state()) == kAll; });
-      const LabClock::time_point killed = LabClock::now();
+      const Clock::time_point killed = Clock::now();
       victim.Kill();
       YieldUntil([&] { return exits.Out() == kAll; });
       if (phase_.load(std::memory_order_relaxed) == Phase::kMeasure) {
-        exit_times_.Add(Nanoseconds(exits.Last() - killed));
+        exit_times_.Record((exits.Last() - killed).count());
       }
       YieldUntil([&] { return victim.released(); });
-      next = std::max(next + kBetweenKills, LabClock::now());
+      next = std::max(next + kBetweenKills, Clock::now());
       std::this_thread::sleep_until(next);
     }
   }
 
-  void Tell(benchmark::State& state, double elapsed, const LabUsage& usage,
+  void Tell(benchmark::State& state, double elapsed, const ProcessUse& usage,
             double ns_per_tick) {
-    LabHistogram latencies;
-    LabHistogram waits = stall_locks_.waits();
-    LabHistogram holds = stall_locks_.holds();
+    Histogram latencies;
+    Histogram waits = stall_locks_.waits();
+    Histogram holds = stall_locks_.holds();
     std::uint64_t acquisitions = 0;
     for (const std::deque<Side>* const sides : {&servers_, &clients_}) {
       for (const Side& side : *sides) {
         if (side.record.failed) state.SkipWithError("call failed");
-        latencies.Merge(side.record.latencies);
-        waits.Merge(side.record.locks.waits());
-        holds.Merge(side.record.locks.holds());
+        latencies.Add(side.record.latencies);
+        waits.Add(side.record.locks.waits());
+        holds.Add(side.record.locks.holds());
         acquisitions += side.record.locks.acquisitions();
       }
     }
-    const auto calls = static_cast<double>(latencies.total());
-    if (latencies.total() == 0) {
+    const auto calls = static_cast<double>(latencies.count());
+    if (latencies.count() == 0) {
       state.SkipWithError("no call came to its end");
       return;
     }
@@ -301,7 +301,7 @@ class Lab {
     state.counters["acquisitions"] = static_cast<double>(acquisitions) / calls;
     if (load_ == Load::kKillStorm) {
       Report(state, "exit_", exit_times_);
-      state.counters["kills"] = static_cast<double>(exit_times_.total());
+      state.counters["kills"] = static_cast<double>(exit_times_.count());
     }
   }
 
@@ -309,7 +309,7 @@ class Lab {
   const int n_;
   alignas(128) std::atomic<Phase> phase_{Phase::kWarm};
   alignas(128) std::uint32_t sides_ = 0;
-  LabHistogram exit_times_;
+  Histogram exit_times_;
   LockRecorder stall_locks_{1, 1};  // It takes few: each is timed.
   LabWorld<L> world_;
   std::deque<BasicProc<L>> procs_;

@@ -61,7 +61,7 @@
 #include <vector>
 
 #include "binderlite/driver/driver.h"
-#include "support/lab_histogram.h"
+#include "support/histogram.h"
 
 namespace binderlite::bench {
 namespace {
@@ -206,8 +206,8 @@ constexpr auto kLongest = std::chrono::milliseconds(500);
 // Times `call`, which returns false when something is wrong. The first tenth is
 // for warming up.
 template <class F>
-LabHistogram Measure(int calls, F call) {
-  LabHistogram times;
+Histogram Measure(int calls, F call) {
+  Histogram times;
   const Clock::time_point begin = Clock::now();
   Clock::time_point from = begin;
   for (int i = -calls / 10; i < calls; ++i) {
@@ -216,7 +216,7 @@ LabHistogram Measure(int calls, F call) {
     const auto took =
         std::chrono::duration_cast<std::chrono::nanoseconds>(to - from);
     const bool late = to - begin > kLongest;
-    if (i >= 0 || late) times.Add(static_cast<std::uint64_t>(took.count()));
+    if (i >= 0 || late) times.Record(took.count());
     if (late) break;
     from = to;
   }
@@ -285,8 +285,8 @@ void ServeTyped(Thread& self) {
   }
 }
 
-LabHistogram MeasureOurs(Placement placement, int calls, bool typed,
-                         const sync::WaitOptions& waits) {
+Histogram MeasureOurs(Placement placement, int calls, bool typed,
+                      const sync::WaitOptions& waits) {
   Context context({.spinners = std::make_shared<sync::Spinners>(waits)});
   Proc server_proc = context.Open();
   Thread server = server_proc.Attach();
@@ -303,7 +303,7 @@ LabHistogram MeasureOurs(Placement placement, int calls, bool typed,
   Thread client = client_proc.Attach();
   std::uint32_t number = 0;
   Caller<OurPort> caller((OurPort(client)));
-  LabHistogram times = Measure(calls, [&] {
+  Histogram times = Measure(calls, [&] {
     return typed ? CallTyped(client, number) : caller.Call(number);
   });
   server.Kill();
@@ -356,14 +356,14 @@ class FutexTurn {
   std::uint32_t back_ = 0;
 };
 
-LabHistogram MeasureFutex(Placement placement, int calls) {
+Histogram MeasureFutex(Placement placement, int calls) {
   FutexTurn turn;
   std::jthread server([&] {
     Place(placement, 1);
     turn.Serve();
   });
   std::uint32_t number = 0;
-  LabHistogram times = Measure(calls, [&] { return turn.Call(number); });
+  Histogram times = Measure(calls, [&] { return turn.Call(number); });
   turn.End();
   return times;
 }
@@ -460,7 +460,7 @@ int Main(int passes, int calls) {
   Caller<KernelPort> kernel((KernelPort()));
   std::uint32_t number = 0;
 
-  using Subject = std::function<LabHistogram(Placement)>;
+  using Subject = std::function<Histogram(Placement)>;
   const std::vector<std::pair<std::string, Subject>> subjects = {
       {"kernel",
        [&](Placement placement) {
@@ -502,7 +502,7 @@ int Main(int passes, int calls) {
     for (const auto& [placement, suffix] : placements) {
       for (const auto& [subject, measure] : subjects) {
         Place(placement, 0);
-        const LabHistogram times = measure(placement);
+        const Histogram times = measure(placement);
         std::string name = "kernel/" + subject;
         name += suffix;
         if (pass == 0) {
@@ -510,8 +510,8 @@ int Main(int passes, int calls) {
           kernel_of[name] = std::string("kernel/kernel") + suffix;
         }
         Row& row = rows[name];
-        row.p50.push_back(times.Percentile(0.5));
-        row.p99.push_back(times.Percentile(0.99));
+        row.p50.push_back(times.Quantile(0.5));
+        row.p99.push_back(times.Quantile(0.99));
         row.max = std::max(row.max, times.max());
       }
     }

@@ -17,11 +17,12 @@ namespace binderlite::bench {
 
 class Histogram {
  public:
-  void Record(std::int64_t nanoseconds) {
+  // `weight`: how many values of this size it stands for.
+  void Record(std::int64_t nanoseconds, std::uint64_t weight = 1) {
     const auto value =
         static_cast<std::uint64_t>(std::max<std::int64_t>(nanoseconds, 0));
-    ++buckets_[IndexOf(value)];
-    ++count_;
+    buckets_[IndexOf(value)] += weight;
+    count_ += weight;
     max_ = std::max(max_, value);
   }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the rows of the laboratory have in common: the clock, what the process
-// has cost so far, the counters under their usual names, and the one argument
-// of these programs that Google Benchmark does not know.
+// What the rows of the laboratory have in common beside support/measure.h: the
+// counters under their usual names, and the one argument of these programs that
+// Google Benchmark does not know.
 
 #ifndef BINDERLITE_BENCH_SUPPORT_LAB_MEASURE_H_
 #define BINDERLITE_BENCH_SUPPORT_LAB_MEASURE_H_
@@ -10,26 +10,16 @@
 #include <benchmark/benchmark.h>
 #include <pthread.h>
 #include <sched.h>
-#include <sys/resource.h>
 
-#include <chrono>
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "binderlite/sync/locking.h"
-#include "support/lab_histogram.h"
+#include "support/histogram.h"
+#include "support/measure.h"
 
 namespace binderlite::bench {
-
-using LabClock = std::chrono::steady_clock;
-
-inline std::uint64_t Nanoseconds(LabClock::duration time) {
-  const auto count =
-      std::chrono::duration_cast<std::chrono::nanoseconds>(time).count();
-  return count > 0 ? static_cast<std::uint64_t>(count) : 0;
-}
 
 // The discipline as rows name it.
 template <class L>
@@ -41,32 +31,11 @@ std::string LabName() {
   return std::string(name);
 }
 
-// What the process has used up.
-struct LabUsage {
-  double cpu_ns = 0;
-  double switches = 0;
-
-  static LabUsage Now() {
-    struct rusage usage = {};
-    ::getrusage(RUSAGE_SELF, &usage);
-    const auto Ns = [](const timeval& time) {
-      return static_cast<double>(time.tv_sec) * 1e9 +
-             static_cast<double>(time.tv_usec) * 1e3;
-    };
-    return {Ns(usage.ru_utime) + Ns(usage.ru_stime),
-            static_cast<double>(usage.ru_nvcsw) +
-                static_cast<double>(usage.ru_nivcsw)};
-  }
-  [[nodiscard]] LabUsage Since(const LabUsage& before) const {
-    return {cpu_ns - before.cpu_ns, switches - before.switches};
-  }
-};
-
 // <name>p50, <name>p99 and <name>max, in nanoseconds.
 inline void Report(benchmark::State& state, const std::string& name,
-                   const LabHistogram& histogram, double ns_per_unit = 1) {
-  state.counters[name + "p50"] = histogram.Percentile(0.5) * ns_per_unit;
-  state.counters[name + "p99"] = histogram.Percentile(0.99) * ns_per_unit;
+                   const Histogram& histogram, double ns_per_unit = 1) {
+  state.counters[name + "p50"] = histogram.Quantile(0.5) * ns_per_unit;
+  state.counters[name + "p99"] = histogram.Quantile(0.99) * ns_per_unit;
   state.counters[name + "max"] = histogram.max() * ns_per_unit;
 }
 

@@ -19,7 +19,7 @@
 #include "absl/base/thread_annotations.h"
 #include "binderlite/sync/abseil_primitives.h"
 #include "binderlite/sync/stop.h"
-#include "support/lab_histogram.h"
+#include "support/histogram.h"
 
 namespace binderlite::bench {
 
@@ -61,14 +61,14 @@ class alignas(128) LockRecorder {
     return random_ % one_in_ == 0;
   }
   void Waited(std::uint64_t from, std::uint64_t to) {
-    waits_.Add(to > from ? to - from : 0, one_in_);
+    waits_.Record(static_cast<std::int64_t>(to - from), one_in_);
   }
   void Held(std::uint64_t from, std::uint64_t to) {
-    holds_.Add(to > from ? to - from : 0, one_in_);
+    holds_.Record(static_cast<std::int64_t>(to - from), one_in_);
   }
 
-  [[nodiscard]] const LabHistogram& waits() const { return waits_; }
-  [[nodiscard]] const LabHistogram& holds() const { return holds_; }
+  [[nodiscard]] const Histogram& waits() const { return waits_; }
+  [[nodiscard]] const Histogram& holds() const { return holds_; }
   [[nodiscard]] std::uint64_t acquisitions() const { return acquisitions_; }
 
  private:
@@ -76,8 +76,8 @@ class alignas(128) LockRecorder {
   bool on_ = false;
   std::uint32_t random_;
   std::uint64_t acquisitions_ = 0;
-  LabHistogram waits_;
-  LabHistogram holds_;
+  Histogram waits_;
+  Histogram holds_;
 };
 
 // A mutex M that tells the recorder of whoever takes it.

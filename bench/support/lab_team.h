@@ -30,9 +30,9 @@ void YieldUntil(Condition condition) {
 }
 
 template <class Condition>
-bool YieldUntil(Condition condition, LabClock::time_point deadline) {
+bool YieldUntil(Condition condition, Clock::time_point deadline) {
   while (!condition()) {
-    if (LabClock::now() >= deadline) return false;
+    if (Clock::now() >= deadline) return false;
     std::this_thread::yield();
   }
   return true;
@@ -85,7 +85,7 @@ class Exits {
   }
   void Leave(int n) {
     Exit& exit = exits_[static_cast<std::size_t>(n)];
-    exit.time = LabClock::now();
+    exit.time = Clock::now();
     exit.out.store(true, std::memory_order_release);
   }
   [[nodiscard]] int Out() const {
@@ -94,7 +94,7 @@ class Exits {
                       [](const Exit& exit) { return exit.out.load(); }));
   }
   // All are out.
-  [[nodiscard]] LabClock::time_point Last() const {
+  [[nodiscard]] Clock::time_point Last() const {
     return std::max_element(
                exits_.begin(), exits_.end(),
                [](const Exit& a, const Exit& b) { return a.time < b.time; })
@@ -103,7 +103,7 @@ class Exits {
 
  private:
   struct alignas(128) Exit {
-    LabClock::time_point time;
+    Clock::time_point time;
     std::atomic<bool> out{false};
   };
   std::array<Exit, kSize> exits_;

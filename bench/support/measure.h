@@ -66,6 +66,9 @@ struct ProcessUse {
     return {NanosecondsOf(usage.ru_utime) + NanosecondsOf(usage.ru_stime),
             static_cast<double>(usage.ru_nvcsw + usage.ru_nivcsw)};
   }
+  [[nodiscard]] ProcessUse Since(const ProcessUse& before) const {
+    return {cpu_ns - before.cpu_ns, switches - before.switches};
+  }
   double cpu_ns = 0;
   double switches = 0;
 };
@@ -92,8 +95,9 @@ inline void Report(benchmark::State& state, const Measured& row) {
     counters["max"] = row.latencies.max();
   }
   counters["calls"] = row.calls;
-  counters["cpu"] = (row.after.cpu_ns - row.before.cpu_ns) / row.calls;
-  counters["switches"] = (row.after.switches - row.before.switches) / row.calls;
+  const ProcessUse use = row.after.Since(row.before);
+  counters["cpu"] = use.cpu_ns / row.calls;
+  counters["switches"] = use.switches / row.calls;
   const double nanoseconds = Nanoseconds(row.elapsed);
   counters["rate"] = row.calls * 1e9 / nanoseconds;
   while (state.KeepRunning()) {
