@@ -74,6 +74,41 @@ class LoanTest : public DriverTest<L> {
     };
   }
 
+  // A handler that says that it has begun, and replies when it may.
+  struct Held {
+    std::latch inside{1};
+    std::latch go_on{1};
+    Handler<L> Handle() {
+      return [this](C&, BasicThread<L>& self, const Incoming& call) {
+        inside.count_down();
+        go_on.wait();
+        C::Reply(self, call, "done");
+      };
+    }
+  };
+  // One that calls back first, to the node in the payload; `seen`: how that
+  // ended.
+  static Handler<L> CallingBack(CallResult& seen) {
+    return [&seen](C& me, BasicThread<L>& self, const Incoming& call) {
+      const std::uint32_t handle = HandleIn(call);
+      (void)self.Acquire(handle);
+      seen = me.Call(self, handle, "back");
+      C::Reply(self, call, "done");
+    };
+  }
+  static Payload ToCallBack() {
+    Payload payload("xxxxxxxx");
+    payload.Binder(11, 12);
+    return payload;
+  }
+  // Has a thread of its own call handle 0.
+  static std::jthread CallMeanwhile(C& client, CallResult& result) {
+    return std::jthread([&client, &result] {
+      BasicThread<L> self = ThreadOf(client);
+      result = client.Call(self, 0, "x");
+    });
+  }
+
   debug::ThreadSnapshot Look(C& component, std::int32_t tid) {
     for (const debug::ProcSnapshot& proc : this->Snapshot().procs) {
       if (proc.pid != component.proc().pid()) continue;
@@ -501,14 +536,8 @@ TYPED_TEST(LoanTest, TheCallerIsKilledWhileItServes) {
 }
 
 TYPED_TEST(LoanTest, TheLooperLeavesWhileItIsLent) {
-  std::latch inside(1);
-  std::latch go_on(1);
-  auto manager = this->Manager(
-      true, [&](auto&, BasicThread<TypeParam>& self, const Incoming& call) {
-        inside.count_down();
-        go_on.wait();
-        Component<TypeParam>::Reply(self, call, "done");
-      });
+  typename TestFixture::Held held;
+  auto manager = this->Manager(true, held.Handle());
   BasicThread<TypeParam> looper = manager->proc().Attach();
   ASSERT_EQ(looper.EnterLooper(), Errc::kOk);
   Errc left_with = Errc::kOk;
@@ -519,16 +548,13 @@ TYPED_TEST(LoanTest, TheLooperLeavesWhileItIsLent) {
   this->gates().WaitFor(Point::kParking, looper.tid());
   auto client = this->Client(true);
   CallResult answer;
-  std::jthread calls([&] {
-    BasicThread<TypeParam> self = this->ThreadOf(*client);
-    answer = client->Call(self, 0, "x");
-  });
-  inside.wait();
+  std::jthread calls = this->CallMeanwhile(*client, answer);
+  held.inside.wait();
   looper.Kill();
   waits.join();  // It needs nobody's help.
   EXPECT_EQ(left_with, Errc::kKilled);
   EXPECT_EQ(looper.ThreadExit(), Errc::kOk);
-  go_on.count_down();
+  held.go_on.count_down();
   calls.join();
   EXPECT_EQ(answer.br, Br::BR_DEAD_REPLY);
   this->Check();
@@ -536,14 +562,8 @@ TYPED_TEST(LoanTest, TheLooperLeavesWhileItIsLent) {
 
 // An interrupt of a looper that is lent takes effect when it is given back.
 TYPED_TEST(LoanTest, TheLooperIsInterruptedWhileItIsLent) {
-  std::latch inside(1);
-  std::latch go_on(1);
-  auto manager = this->Manager(
-      true, [&](auto&, BasicThread<TypeParam>& self, const Incoming& call) {
-        inside.count_down();
-        go_on.wait();
-        Component<TypeParam>::Reply(self, call, "done");
-      });
+  typename TestFixture::Held held;
+  auto manager = this->Manager(true, held.Handle());
   BasicThread<TypeParam> looper = this->ThreadOf(*manager);
   ASSERT_EQ(looper.EnterLooper(), Errc::kOk);
   Errc left_with = Errc::kOk;
@@ -556,16 +576,13 @@ TYPED_TEST(LoanTest, TheLooperIsInterruptedWhileItIsLent) {
   this->gates().WaitFor(Point::kParking, looper.tid());
   auto client = this->Client(true);
   CallResult answer;
-  std::jthread calls([&] {
-    BasicThread<TypeParam> self = this->ThreadOf(*client);
-    answer = client->Call(self, 0, "x");
-  });
-  inside.wait();
+  std::jthread calls = this->CallMeanwhile(*client, answer);
+  held.inside.wait();
   looper.Interrupt();
   // It has noticed when it parks once more.
   this->gates().WaitFor(Point::kParking, looper.tid(), 2);
   EXPECT_FALSE(left.load());
-  go_on.count_down();
+  held.go_on.count_down();
   calls.join();
   EXPECT_EQ(answer, (CallResult{Br::BR_REPLY, "done"}));
   waits.join();
@@ -577,13 +594,8 @@ TYPED_TEST(LoanTest, TheLooperIsInterruptedWhileItIsLent) {
 // that came back to it.
 TYPED_TEST(LoanTest, TheMiddleDiesWhileItIsCalledBack) {
   Component<TypeParam>* middle = nullptr;
-  auto manager = this->Manager(
-      true, [](auto& me, BasicThread<TypeParam>& self, const Incoming& call) {
-        const std::uint32_t handle = HandleIn(call);
-        (void)self.Acquire(handle);
-        (void)me.Call(self, handle, "back");
-        Component<TypeParam>::Reply(self, call, "done");
-      });
+  CallResult seen;
+  auto manager = this->Manager(true, this->CallingBack(seen));
   middle = manager.get();
   manager->StartLooper(this->gates());
   std::vector<Errc> errors;
@@ -596,9 +608,7 @@ TYPED_TEST(LoanTest, TheMiddleDiesWhileItIsCalledBack) {
         errors.push_back(self.NextWork(work));
       });
   BasicThread<TypeParam> self = this->ThreadOf(*client);
-  Payload payload("xxxxxxxx");
-  payload.Binder(11, 12);
-  EXPECT_EQ(client->Call(self, 0, payload).br, Br::BR_DEAD_REPLY);
+  EXPECT_EQ(client->Call(self, 0, this->ToCallBack()).br, Br::BR_DEAD_REPLY);
   EXPECT_EQ(client->served_here(), 1);
   // That is for the one that began it all.
   EXPECT_EQ(errors, (std::vector<Errc>{Errc::kWouldBlock}));
@@ -610,13 +620,7 @@ TYPED_TEST(LoanTest, TheMiddleDiesWhileItIsCalledBack) {
 // waits for that is on the same OS thread.
 TYPED_TEST(LoanTest, TheCallersThreadIsKilledWhileItIsCalledBack) {
   CallResult seen;
-  auto manager = this->Manager(
-      true, [&](auto& me, BasicThread<TypeParam>& self, const Incoming& call) {
-        const std::uint32_t handle = HandleIn(call);
-        (void)self.Acquire(handle);
-        seen = me.Call(self, handle, "back");
-        Component<TypeParam>::Reply(self, call, "done");
-      });
+  auto manager = this->Manager(true, this->CallingBack(seen));
   manager->StartLooper(this->gates());
   std::optional<BasicThread<TypeParam>> self;
   auto client = this->Client(
@@ -625,22 +629,14 @@ TYPED_TEST(LoanTest, TheCallersThreadIsKilledWhileItIsCalledBack) {
         Component<TypeParam>::Reply(guest, call, "late");
       });
   self.emplace(this->ThreadOf(*client));
-  Payload payload("xxxxxxxx");
-  payload.Binder(11, 12);
-  EXPECT_EQ(client->Call(*self, 0, payload).error, Errc::kKilled);
+  EXPECT_EQ(client->Call(*self, 0, this->ToCallBack()).error, Errc::kKilled);
   EXPECT_EQ(seen.br, Br::BR_FAILED_REPLY);
 }
 
 // An owner whose wait is stopped while its thread is lent may not use it.
 TYPED_TEST(LoanTest, AnOwnerThatIsStoppedHasToWait) {
-  std::latch inside(1);
-  std::latch go_on(1);
-  auto manager = this->Manager(
-      true, [&](auto&, BasicThread<TypeParam>& self, const Incoming& call) {
-        inside.count_down();
-        go_on.wait();
-        Component<TypeParam>::Reply(self, call, "done");
-      });
+  typename TestFixture::Held held;
+  auto manager = this->Manager(true, held.Handle());
   BasicThread<TypeParam> looper = this->ThreadOf(*manager);
   ASSERT_EQ(looper.EnterLooper(), Errc::kOk);
   std::jthread waits([&](const std::stop_token& stop) {
@@ -650,17 +646,14 @@ TYPED_TEST(LoanTest, AnOwnerThatIsStoppedHasToWait) {
   this->gates().WaitFor(Point::kParking, looper.tid());
   auto client = this->Client(true);
   CallResult result;
-  std::jthread calls([&] {
-    BasicThread<TypeParam> self = this->ThreadOf(*client);
-    result = client->Call(self, 0, "x");
-  });
-  inside.wait();
+  std::jthread calls = this->CallMeanwhile(*client, result);
+  held.inside.wait();
   waits.request_stop();
   waits.join();
   Incoming work;
   EXPECT_EQ(looper.Reply(Payload("from the owner").Data()), Errc::kBusy);
   EXPECT_EQ(looper.NextWork(work), Errc::kBusy);
-  go_on.count_down();
+  held.go_on.count_down();
   calls.join();
   EXPECT_EQ(result, (CallResult{Br::BR_REPLY, "done"}));
   // It is back, and nobody waits in it.
@@ -756,13 +749,8 @@ TYPED_TEST(LoanTest, TheHandlerGoesBeforeItRuns) {
 
 // Closing ends a wait in a call that has come back, too.
 TYPED_TEST(LoanTest, ClosingEndsTheWaitOfACallThatCameBack) {
-  auto manager = this->Manager(
-      true, [](auto& me, BasicThread<TypeParam>& self, const Incoming& call) {
-        const std::uint32_t handle = HandleIn(call);
-        (void)self.Acquire(handle);
-        (void)me.Call(self, handle, "back");
-        Component<TypeParam>::Reply(self, call, "done");
-      });
+  CallResult seen;
+  auto manager = this->Manager(true, this->CallingBack(seen));
   manager->StartLooper(this->gates());
   std::vector<Errc> errors;
   std::atomic<std::int32_t> waits{0};
@@ -780,11 +768,8 @@ TYPED_TEST(LoanTest, ClosingEndsTheWaitOfACallThatCameBack) {
       });
   self.emplace(this->ThreadOf(*client));
   CallResult result;
-  std::jthread calls([&] {
-    Payload payload("xxxxxxxx");
-    payload.Binder(11, 12);
-    result = client->Call(*self, 0, payload);
-  });
+  std::jthread calls(
+      [&] { result = client->Call(*self, 0, this->ToCallBack()); });
   while (waits.load() == 0) std::this_thread::yield();
   this->gates().WaitFor(Point::kParking, self->tid(), waits.load());
   client->proc().Close();
