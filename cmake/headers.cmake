@@ -72,6 +72,12 @@ set(BINDERLITE_HEADERS
     include/binderlite/driver/transact.h
     include/binderlite/driver/translate.h
     include/binderlite/driver/wait.h
+    include/binderlite/api/aggregate.h
+    include/binderlite/api/codec.h
+    include/binderlite/api/fd.h
+    include/binderlite/api/objects.h
+    include/binderlite/api/reader.h
+    include/binderlite/api/writer.h
     include/binderlite/debug/dump.h
     include/binderlite/debug/invariants.h
     include/binderlite/debug/json.h
