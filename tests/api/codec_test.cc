@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "support/payloads.h"
+#include "support/round_trip.h"
 
 namespace binderlite {
 

@@ -1,33 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a test needs to send a value to itself without a driver:
+// What stands for a driver where values are sent to oneself:
 //
-//   Payload payload = Encode(value);       // as the sender's Writer makes it
 //   const Delivery delivery(payload);      // as the driver hands it over
 //   Reader reader = delivery.reader();
 //
 // FakeObjects numbers objects, and knows them again by their number.
 //
 // A delivery lies in a block of its exact size, so that AddressSanitizer sees
-// whoever reads beyond it.
+// whoever reads beyond it. Nothing here needs GoogleTest: a fuzzer includes it.
 
 #ifndef BINDERLITE_TESTS_SUPPORT_PAYLOADS_H_
 #define BINDERLITE_TESTS_SUPPORT_PAYLOADS_H_
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
-#include <optional>
 #include <span>
 #include <vector>
 
-#include "binderlite/api/codec.h"
 #include "binderlite/api/objects.h"
 #include "binderlite/api/reader.h"
 #include "binderlite/api/writer.h"
@@ -94,47 +90,6 @@ struct Payload {
   }
 };
 
-// Calls write(writer) for rooms that do not suffice, and for one that does, and
-// expects the same of each. The room is full of other bytes before.
-template <class Write>
-Payload Compose(const Write& write, ObjectWriter* objects = nullptr) {
-  Writer counting({}, objects);
-  write(counting);
-  EXPECT_FALSE(counting.failed()) << counting.why();
-  const std::size_t size = counting.size();
-
-  Payload payload;
-  if (size > 0) {
-    std::vector<std::byte> small(size - 1, std::byte{0xee});
-    Writer short_of_one(small, objects);
-    write(short_of_one);
-    EXPECT_EQ(short_of_one.size(), size);
-    EXPECT_FALSE(short_of_one.fits());
-  }
-  // Twice with different garbage: every byte has been written.
-  for (const std::byte garbage : {std::byte{0xee}, std::byte{0x11}}) {
-    const std::unique_ptr<std::byte[]> room(new std::byte[size]);
-    std::memset(room.get(), static_cast<int>(garbage), size);
-    Writer writer({room.get(), size}, objects);
-    write(writer);
-    EXPECT_TRUE(writer.fits());
-    EXPECT_EQ(writer.size(), size);
-    EXPECT_TRUE(std::ranges::equal(writer.offsets(), counting.offsets()));
-    if (!payload.data.empty()) {
-      EXPECT_TRUE(std::equal(payload.data.begin(), payload.data.end(),
-                             room.get(), room.get() + size));
-    }
-    payload.data.assign(room.get(), room.get() + size);
-    payload.offsets.assign(writer.offsets().begin(), writer.offsets().end());
-  }
-  return payload;
-}
-
-template <class T>
-Payload Encode(const T& value, ObjectWriter* objects = nullptr) {
-  return Compose([&](Writer& writer) { WriteValue(writer, value); }, objects);
-}
-
 // As received: descriptors are new ones, which whoever reads has to close.
 class Delivery {
  public:
@@ -152,6 +107,7 @@ class Delivery {
       object.fd = static_cast<std::uint32_t>(
           ::fcntl(static_cast<int>(object.fd), F_DUPFD_CLOEXEC, 0));
       std::memcpy(data_.get() + offset, &object, sizeof(object));
+      descriptors_.push_back(static_cast<int>(object.fd));
     }
   }
 
@@ -160,6 +116,10 @@ class Delivery {
   }
   [[nodiscard]] std::span<const std::uint64_t> offsets() const {
     return offsets_;
+  }
+  // Those that have been made.
+  [[nodiscard]] const std::vector<int>& descriptors() const {
+    return descriptors_;
   }
   // To be made once: it owns the descriptors.
   [[nodiscard]] Reader reader(ObjectReader* objects = nullptr) const {
@@ -170,17 +130,12 @@ class Delivery {
   std::unique_ptr<std::byte[]> data_;
   std::size_t size_;
   std::vector<std::uint64_t> offsets_;
+  std::vector<int> descriptors_;
 };
 
-// Whether a T can be read of `payload`, to the end; if so, which.
-template <class T>
-bool Decode(const Payload& payload, T& value, ObjectReader* objects = nullptr) {
-  const Delivery delivery(payload);
-  Reader reader = delivery.reader(objects);
-  const bool read = ReadValue(reader, value);
-  EXPECT_EQ(read, reader.ok());
-  return read;
-}
+// A descriptor of its own, of a file that is always there.
+inline int OpenNull() { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }
+inline bool IsOpen(int fd) { return ::fcntl(fd, F_GETFD) != -1; }
 
 // How many descriptors this process has.
 inline int CountDescriptors() {
