@@ -5,21 +5,23 @@
 
 #include "binderlite/api/codec.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <fstream>
+#include <initializer_list>
 #include <limits>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <span>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -261,6 +263,333 @@ TEST(CodecTest, TypesOfUsers) {
   WriteValue(writer, CodecTestSilent());
   EXPECT_TRUE(writer.failed());
 }
+
+// A payload of these bytes.
+Payload Bytes(std::initializer_list<int> values) {
+  Payload payload;
+  for (const int value : values) {
+    payload.data.push_back(static_cast<std::byte>(value));
+  }
+  return payload;
+}
+
+template <class T>
+bool Reads(std::initializer_list<int> values) {
+  T value{};
+  return Decode(Bytes(values), value);
+}
+
+TEST(CodecTest, WhatIsNoValueIsRefused) {
+  EXPECT_TRUE(Reads<bool>({1}));
+  EXPECT_FALSE(Reads<bool>({2}));
+  EXPECT_FALSE(Reads<Truth>({2}));
+  EXPECT_FALSE(Reads<std::vector<bool>>({1, 0, 0, 0, 2}));
+  EXPECT_FALSE((Reads<std::array<bool, 2>>({0, 2})));
+  EXPECT_FALSE(Reads<std::optional<char>>({2, 0}));
+  EXPECT_FALSE(Reads<std::unique_ptr<char>>({2, 0}));
+  EXPECT_TRUE(Reads<Empty>({0}));
+  EXPECT_FALSE(Reads<Empty>({1}));
+  EXPECT_FALSE(Reads<std::tuple<>>({1}));
+  EXPECT_FALSE((Reads<std::array<int, 0>>({1})));
+  using Variant = std::variant<char, std::monostate>;
+  EXPECT_TRUE(Reads<Variant>({0, 9}));
+  EXPECT_TRUE(Reads<Variant>({1, 0}));
+  EXPECT_FALSE(Reads<Variant>({2, 0}));
+  EXPECT_FALSE(Reads<Variant>({255, 0}));
+}
+
+TEST(CodecTest, KeysAreUnique) {
+  using Map = std::map<char, char>;
+  using HashMap = std::unordered_map<char, char>;
+  using Set = std::set<char>;
+  using HashSet = std::unordered_set<char>;
+  // In any order.
+  EXPECT_TRUE(Reads<Map>({2, 0, 0, 0, 2, 0, 1, 0}));
+  EXPECT_FALSE(Reads<Map>({2, 0, 0, 0, 1, 0, 1, 1}));
+  EXPECT_FALSE(Reads<HashMap>({2, 0, 0, 0, 1, 0, 1, 1}));
+  EXPECT_TRUE(Reads<Set>({2, 0, 0, 0, 2, 1}));
+  EXPECT_FALSE(Reads<Set>({2, 0, 0, 0, 1, 1}));
+  EXPECT_FALSE(Reads<HashSet>({2, 0, 0, 0, 1, 1}));
+}
+
+// Values that are there before are replaced, not added to.
+TEST(CodecTest, ReadsIntoAnyValue) {
+  std::vector<int> vector{1, 2, 3};
+  EXPECT_TRUE(Decode(Encode(std::vector{4}), vector));
+  EXPECT_EQ(vector, std::vector{4});
+  std::map<int, int> map{{1, 1}};
+  EXPECT_TRUE(Decode(Encode(std::map<int, int>{{2, 2}}), map));
+  EXPECT_EQ(map, (std::map<int, int>{{2, 2}}));
+  std::set<int> set{1};
+  EXPECT_TRUE(Decode(Encode(std::set{2}), set));
+  EXPECT_EQ(set, std::set{2});
+  std::optional<int> optional(1);
+  EXPECT_TRUE(Decode(Encode(std::optional<int>()), optional));
+  EXPECT_EQ(optional, std::nullopt);
+  std::string text = "before";
+  EXPECT_TRUE(Decode(Encode("text"), text));
+  EXPECT_EQ(text, "text");
+}
+
+TEST(CodecTest, LongDoublesHaveNoGarbage) {
+  const Payload payload = Encode(1.0L);
+  ASSERT_EQ(payload.data.size(), 16u);
+  for (std::size_t i = api_internal::kLongDoubleBytes; i < 16; ++i) {
+    EXPECT_EQ(payload.data[i], std::byte{0});
+  }
+}
+
+TEST(CodecTest, NotANumberKeepsItsBits) {
+  const std::uint64_t bits = 0x7ff4dead0000beef;
+  double value = 0;
+  std::memcpy(&value, &bits, sizeof(value));
+  double read = 0;
+  ASSERT_TRUE(Decode(Encode(value), read));
+  std::uint64_t read_bits = 0;
+  std::memcpy(&read_bits, &read, sizeof(read));
+  EXPECT_EQ(read_bits, bits);
+}
+
+template <class T>
+void ExpectInPlace() {
+  const std::vector<T> values{T{1}, T{2}, T{3}};
+  for (int before = 0; before < 9; ++before) {
+    const Payload payload = Compose([&](Writer& writer) {
+      for (int i = 0; i < before; ++i) WriteValue(writer, 'x');
+      WriteValue(writer, std::span<const T>(values));
+      WriteValue(writer, std::span<const T>());
+    });
+    const Delivery delivery(payload);
+    Reader reader = delivery.reader();
+    for (int i = 0; i < before; ++i) {
+      char c = 0;
+      ASSERT_TRUE(ReadValue(reader, c));
+    }
+    std::span<const T> span;
+    ASSERT_TRUE(ReadValue(reader, span));
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(span.data()) % alignof(T), 0u);
+    EXPECT_TRUE(
+        std::equal(span.begin(), span.end(), values.begin(), values.end()));
+    const auto bytes = std::as_bytes(span);
+    EXPECT_GE(bytes.data(), delivery.data().data());
+    EXPECT_LE(bytes.data() + bytes.size(),
+              delivery.data().data() + delivery.data().size());
+    ASSERT_TRUE(ReadValue(reader, span));
+    EXPECT_TRUE(span.empty());
+    EXPECT_TRUE(reader.AtEnd());
+  }
+}
+
+TEST(CodecTest, SpansAreReadInPlace) {
+  ExpectInPlace<std::byte>();
+  ExpectInPlace<char>();
+  ExpectInPlace<std::int16_t>();
+  ExpectInPlace<float>();
+  ExpectInPlace<double>();
+  ExpectInPlace<std::uint64_t>();
+  ExpectInPlace<char32_t>();
+}
+
+TEST(CodecTest, SpansAndVectorsAreTheSame) {
+  const std::vector<double> values{1, 2};
+  EXPECT_EQ(Encode(std::span<const double>(values)).data, Encode(values).data);
+}
+
+TEST(CodecTest, TextIsReadInPlace) {
+  const Delivery delivery(Encode("text"));
+  Reader reader = delivery.reader();
+  std::string_view text;
+  ASSERT_TRUE(ReadValue(reader, text));
+  EXPECT_EQ(text, "text");
+  EXPECT_EQ(static_cast<const void*>(text.data()),
+            static_cast<const void*>(delivery.data().data() + 4));
+}
+
+TEST(CodecTest, TooManyElements) {
+  // Not looked at, since there is no room for them.
+  const std::byte byte{};
+  const std::span<const std::byte> span(&byte, std::size_t{1} << 32);
+  Writer writer({});
+  WriteValue(writer, span.first(0xffffffff));
+  EXPECT_FALSE(writer.failed());
+  WriteValue(writer, span);
+  EXPECT_TRUE(writer.failed());
+}
+
+TEST(CodecTest, Descriptors) {
+  const int before = testing::CountDescriptors();
+  {
+    std::vector<Fd> fds;
+    fds.emplace_back(testing::OpenNull());
+    fds.emplace_back(testing::OpenNull());
+    const Payload payload = Encode(fds);
+    EXPECT_EQ(payload.offsets, (std::vector<std::uint64_t>{8, 32}));
+    std::vector<Fd> read;
+    ASSERT_TRUE(Decode(payload, read));
+    ASSERT_EQ(read.size(), 2u);
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_TRUE(testing::IsOpen(read[i].get()));
+      EXPECT_NE(read[i].get(), fds[i].get());
+    }
+    std::optional<Fd> none(Fd(testing::OpenNull()));
+    ASSERT_TRUE(Decode(Encode(std::optional<Fd>()), none));
+    EXPECT_EQ(none, std::nullopt);
+
+    Writer writer({});
+    WriteValue(writer, Fd());
+    EXPECT_TRUE(writer.failed());
+  }
+  EXPECT_EQ(testing::CountDescriptors(), before);
+}
+
+TEST(CodecTest, References) {
+  FakeObjects objects;
+  const std::vector<std::shared_ptr<ApiObject>> value{objects.Make(), nullptr,
+                                                      objects.Make()};
+  const Payload payload = Encode(value, &objects);
+  EXPECT_EQ(payload.offsets, (std::vector<std::uint64_t>{8, 40}));
+  std::vector<std::shared_ptr<ApiObject>> read;
+  ASSERT_TRUE(Decode(payload, read, &objects));
+  EXPECT_EQ(read, value);
+}
+
+// Of what is only counted nothing is made that would have to be taken back.
+TEST(CodecTest, ObjectsAreFlattenedWhereThereIsRoom) {
+  FakeObjects objects;
+  const auto object = objects.Make();
+  Writer counting({}, &objects);
+  WriteValue(counting, std::string("x"));
+  WriteValue(counting, object);
+  EXPECT_EQ(objects.flattened(), 0);
+  EXPECT_EQ(counting.offsets().size(), 1u);
+}
+
+TEST(CodecTest, ArgumentsMayBeAddedAtTheEnd) {
+  const Payload before =
+      Compose([](Writer& writer) { WriteArguments(writer, 1, "a"); });
+  const Payload after = Compose([](Writer& writer) {
+    WriteArguments(writer, 1, "a", std::optional<int>(2),
+                   std::optional<std::string>("b"));
+  });
+  int number = 0;
+  std::string text;
+  std::optional<int> third(7);
+  std::optional<std::string> fourth("before");
+  {
+    const Delivery delivery(before);
+    Reader reader = delivery.reader();
+    EXPECT_TRUE(ReadArguments(reader, number, text, third, fourth));
+    EXPECT_EQ(third, std::nullopt);
+    EXPECT_EQ(fourth, std::nullopt);
+  }
+  {
+    const Delivery delivery(after);
+    Reader reader = delivery.reader();
+    EXPECT_TRUE(ReadArguments(reader, number, text, third, fourth));
+    EXPECT_EQ(third, 2);
+    EXPECT_EQ(fourth, "b");
+  }
+  {
+    const Delivery delivery(after);
+    Reader reader = delivery.reader();
+    EXPECT_TRUE(ReadArguments(reader, number, text));
+  }
+  {
+    // What is not optional has to be there.
+    const Delivery delivery(before);
+    Reader reader = delivery.reader();
+    EXPECT_FALSE(ReadArguments(reader, number, text, number));
+  }
+  {
+    // Nor may a part of an argument be missing.
+    std::tuple<int, std::string, std::optional<int>> whole;
+    EXPECT_FALSE(Decode(before, whole));
+  }
+  EXPECT_TRUE(
+      Compose([](Writer& writer) { WriteArguments(writer); }).data.empty());
+}
+
+// After a failure, the payload seems to be at its end.
+TEST(CodecTest, OptionalArgumentsAfterAFailure) {
+  Reader reader({});
+  reader.Fail("for a test");
+  std::optional<int> value;
+  EXPECT_FALSE(ReadArguments(reader, value));
+}
+
+// The rows "| at | `bytes` | ..." of the example in the document.
+Payload ExampleOfTheDocument() {
+  Payload payload;
+  std::ifstream file(BINDERLITE_TEST_DOCS "/wire-format.md");
+  for (std::string line; std::getline(file, line);) {
+    if (line.empty() || line[0] != '|') continue;
+    std::istringstream row(line);
+    std::string bar;
+    std::size_t at = 0;
+    if (!(row >> bar >> at)) continue;
+    EXPECT_EQ(at, payload.data.size()) << line;
+    std::istringstream bytes(
+        line.substr(line.find('`') + 1, line.rfind('`') - line.find('`') - 1));
+    for (unsigned byte = 0; bytes >> std::hex >> byte;) {
+      payload.data.push_back(static_cast<std::byte>(byte));
+    }
+  }
+  return payload;
+}
+
+TEST(CodecTest, TheDocumentIsRight) {
+  Fd fd(5);
+  const Payload payload = Compose([&](Writer& writer) {
+    WriteArguments(
+        writer, std::string("ab"), std::vector<std::uint16_t>{1, 2, 3},
+        std::optional<double>(1.5), std::shared_ptr<ApiObject>(), fd);
+  });
+  static_cast<void>(fd.release());
+  EXPECT_EQ(payload.data, ExampleOfTheDocument().data);
+  EXPECT_EQ(payload.offsets, std::vector<std::uint64_t>{40});
+}
+
+// --- What can be asked. ---
+
+template <class T>
+constexpr bool kBoth = Encodable<T>&& Decodable<T>;
+template <class T>
+constexpr bool kNeither = !Encodable<T> && !Decodable<T>;
+
+class NoAggregate {
+ public:
+  explicit NoAggregate(int) {}
+};
+union Union {
+  int a;
+  float b;
+};
+
+static_assert(kBoth<int> && kBoth<Small> && kBoth<std::string>);
+static_assert(kBoth<std::string_view> && kBoth<std::span<const int>>);
+static_assert(kBoth<Person> && kBoth<std::vector<Person>>);
+static_assert(kBoth<CodecTestUser> && kBoth<std::optional<CodecTestUser>>);
+static_assert(kBoth<Fd> && kBoth<std::shared_ptr<ApiObject>>);
+static_assert(Encodable<const char*> && !Decodable<const char*>);
+static_assert(Encodable<CodecTestOneWay> && !Decodable<CodecTestOneWay>);
+static_assert(!Decodable<std::vector<CodecTestOneWay>>);
+static_assert(kNeither<int*> && kNeither<int&> && kNeither<void*>);
+static_assert(kNeither<std::nullptr_t> && kNeither<void (*)()>);
+static_assert(kNeither<int Point::*> && kNeither<void> && kNeither<int[3]>);
+static_assert(kNeither<Union> && kNeither<NoAggregate>);
+static_assert(kNeither<std::span<int>> && kNeither<std::span<const bool>>);
+static_assert(kNeither<std::span<const long double>>);
+static_assert(kNeither<std::span<const std::string>>);
+static_assert(kNeither<std::vector<int*>> && kNeither<std::optional<int*>>);
+static_assert(kNeither<std::map<int, int*>> && kNeither<std::set<int*>>);
+static_assert(kNeither<std::tuple<int, int*>>);
+static_assert(kNeither<std::variant<int, int*>>);
+static_assert(kNeither<std::unique_ptr<int[]>> &&
+              kNeither<std::unique_ptr<NoAggregate>>);
+static_assert(kNeither<std::shared_ptr<int>>);
+// Their keys need not be unique.
+static_assert(kNeither<std::multimap<int, int>> &&
+              kNeither<std::multiset<int>>);
 
 }  // namespace
 }  // namespace binderlite
