@@ -53,6 +53,7 @@ set(BINDERLITE_HEADERS
     include/binderlite/core/thread.h
     include/binderlite/core/transaction.h
     include/binderlite/core/work.h
+    include/binderlite/driver/abandon.h
     include/binderlite/driver/call.h
     include/binderlite/driver/dispatch.h
     include/binderlite/driver/driver.h
@@ -73,10 +74,26 @@ set(BINDERLITE_HEADERS
     include/binderlite/driver/translate.h
     include/binderlite/driver/wait.h
     include/binderlite/api/aggregate.h
+    include/binderlite/api/binder.h
     include/binderlite/api/codec.h
+    include/binderlite/api/death_watch.h
+    include/binderlite/api/endpoint.h
     include/binderlite/api/fd.h
+    include/binderlite/api/future.h
+    include/binderlite/api/local.h
+    include/binderlite/api/loopback.h
+    include/binderlite/api/method.h
+    include/binderlite/api/object.h
     include/binderlite/api/objects.h
+    include/binderlite/api/pending.h
+    include/binderlite/api/process.h
+    include/binderlite/api/proxy.h
     include/binderlite/api/reader.h
+    include/binderlite/api/registry.h
+    include/binderlite/api/remote.h
+    include/binderlite/api/service_manager.h
+    include/binderlite/api/status.h
+    include/binderlite/api/transport.h
     include/binderlite/api/writer.h
     include/binderlite/debug/dump.h
     include/binderlite/debug/invariants.h

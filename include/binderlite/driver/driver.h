@@ -39,6 +39,7 @@
 #include "binderlite/core/task.h"
 #include "binderlite/core/thread.h"
 #include "binderlite/core/transaction.h"
+#include "binderlite/driver/abandon.h"
 #include "binderlite/driver/call.h"
 #include "binderlite/driver/dispatch.h"
 #include "binderlite/driver/freeze.h"
@@ -333,10 +334,10 @@ class BasicThread {
 
   // Several of these in one call of the driver, as an ioctl does several
   // commands: what is in `outgoing`, and NextWork. No BR_TRANSACTION_COMPLETE
-  // is read of a call or a reply that is sent in this way: what comes next says
-  // as much. kBusy: see above; nothing is done. kWouldBlock, kInterrupted,
-  // kTimedOut: all has been sent, and NextWork is how to go on. kKilled,
-  // kClosed: it may have been sent.
+  // is read of a call that is sent in this way, or of a reply without objects:
+  // what comes next says as much. kBusy: see above; nothing is done.
+  // kWouldBlock, kInterrupted, kTimedOut: all has been sent, and NextWork is
+  // how to go on. kKilled, kClosed: it may have been sent.
   Errc Exchange(const Outgoing& outgoing, Incoming& incoming,
                 std::stop_token stop = {}, TimePoint deadline = kNoDeadline) {
     Call call(*this, std::move(stop));
@@ -350,6 +351,16 @@ class BasicThread {
   Errc Send(const Outgoing& outgoing) {
     Call call(*this, {});
     return Begin(call, outgoing);
+  }
+
+  // Gives up the call whose reply it waits for, if there is one, after
+  // NextWork has answered kTimedOut or kKilled for the sake of `stop`; see
+  // driver/abandon.h. What else there is for it is still to be read.
+  Errc Abandon() {
+    return Simple([](core::Thread<L>& self) {
+      driver::Abandon(self);
+      return Errc::kOk;
+    });
   }
 
   // BC_FREE_BUFFER.
@@ -535,10 +546,13 @@ class BasicThread {
     }
     for (const TransactionData* const data : {outgoing.reply, outgoing.call}) {
       if (data == nullptr) continue;
-      const bool one_way =
-          data == outgoing.call && (data->flags & kTfOneWay) != 0;
+      const bool is_reply = data == outgoing.reply;
+      // What the objects in a reply bring about for their nodes is only read
+      // together with something else; a call has its reply for that.
+      const bool quiet =
+          is_reply ? data->offsets_size == 0 : (data->flags & kTfOneWay) == 0;
       const Errc error = driver::SendIfReady<L>(
-          call, {.data = *data, .quiet = !one_way}, data == outgoing.reply);
+          call, {.data = *data, .quiet = quiet}, is_reply);
       // The reply has failed, which is the next thing to be read.
       if (error == Errc::kBusy) break;
       if (error != Errc::kOk) return error;
@@ -827,6 +841,16 @@ class BasicProc {
   // threads, now and from now on, and has the Proc torn down without their
   // help. Takes no driver lock: returns at once, whoever holds what.
   void Kill() { driver::Kill(*proc_); }
+
+  // How much receive memory the owner of what `handle` stands for has left, for
+  // whoever has failed to send for want of it; nothing if there is none, or it
+  // is dead. Under the disciplines with a binder lock, waits for that.
+  [[nodiscard]] std::optional<typename core::Arena<L>::Usage> MemoryBehind(
+      std::uint32_t handle) {
+    driver::DriverEntry<L> entry(*proc_->context);
+    entry.EnterToCleanUp();
+    return driver::UsageBehind(*proc_, handle);
+  }
 
   // Whether it has been torn down.
   [[nodiscard]] bool released() const {

@@ -126,6 +126,39 @@ void DropErrors(core::Thread<L>& thread)
   }
 }
 
+// Takes off the thread's list what it has not read of its own sending:
+// completions, which are dropped, and replies.
+template <LockingPolicy L>
+void TakeAnswers(core::Thread<L>& thread, core::WorkList& replies)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->queues_mu) {
+  ForEachCompletion(thread, [&thread](core::Completion& completion) {
+    thread.proc->queues_mu.AssertHeld();
+    completion.Unlink();
+    thread.commands.Count(CompletionCode(*thread.proc, completion.type));
+    thread.spare_completions.Delete(
+        std::unique_ptr<core::Completion>(&completion));
+  });
+  thread.todo.ForEach([&replies](core::Work& work) {
+    if (work.type != core::WorkType::kTransaction ||
+        static_cast<core::Transaction<L>&>(work).kind !=
+            core::TransactionKind::kReply) {
+      return;
+    }
+    work.Unlink();
+    replies.PushBack(work);
+  });
+}
+
+// Drops replies to a thread of `proc` that nobody will read. No locks are held.
+template <LockingPolicy L>
+void DropReplies(core::Proc<L>& proc, core::WorkList& replies) {
+  while (core::Work* const work = replies.PopFront()) {
+    OwnedTransaction<L> reply(static_cast<core::Transaction<L>*>(work));
+    FreeBuffer(proc, *std::exchange(reply->buffer, nullptr));
+    FreeTransaction<L>(std::move(reply));
+  }
+}
+
 // Ends what a handler has left undone: the call, if it has not been answered,
 // calls of its own that are still out, which go on without a sender, and what
 // it has not read of all that. Everything else on the thread's list is for its
@@ -151,32 +184,13 @@ void FinishServing(core::Thread<L>& thread, std::uint32_t base_id,
       unanswered = CutStack(thread, base);
       DropErrors(thread);
     }
-    ForEachCompletion(thread, [&thread](core::Completion& completion) {
-      thread.proc->queues_mu.AssertHeld();
-      completion.Unlink();
-      thread.commands.Count(CompletionCode(*thread.proc, completion.type));
-      thread.spare_completions.Delete(
-          std::unique_ptr<core::Completion>(&completion));
-    });
-    thread.todo.ForEach([&replies](core::Work& work) {
-      if (work.type != core::WorkType::kTransaction ||
-          static_cast<core::Transaction<L>&>(work).kind !=
-              core::TransactionKind::kReply) {
-        return;
-      }
-      work.Unlink();
-      replies.PushBack(work);
-    });
+    TakeAnswers(thread, replies);
     if (thread.todo.empty()) thread.process_todo = false;
     while (core::Work* const work = aside.PopBack()) {
       thread.todo.PushFront(*work);
     }
   }
-  while (core::Work* const work = replies.PopFront()) {
-    OwnedTransaction<L> reply(static_cast<core::Transaction<L>*>(work));
-    FreeBuffer(proc, *std::exchange(reply->buffer, nullptr));
-    FreeTransaction<L>(std::move(reply));
-  }
+  DropReplies<L>(proc, replies);
   if (Priorities* const priorities = proc.context->options.priorities;
       priorities != nullptr && priority.has_value()) {
     priorities->Set(proc.options.pid, thread.tid, *priority);

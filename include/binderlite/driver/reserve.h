@@ -24,6 +24,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -126,8 +127,31 @@ Errc Reserve(core::Thread<L>& self, std::uint32_t handle, std::size_t size,
   return ReasonOf(outcome);
 }
 
-// The same for the reply to the call that `self` is serving. kInvalid: to none;
-// kNoProcess: its caller has died.
+// The receive memory of the owner of what `handle` stands for; nothing if that
+// is nothing, or dead. At some moment: by now it may have changed.
+template <LockingPolicy L>
+[[nodiscard]] std::optional<typename core::Arena<L>::Usage> UsageBehind(
+    core::Proc<L>& proc, std::uint32_t handle) {
+  core::Pin<core::Node<L>> pin;
+  if (handle == 0) {
+    sync::MutexLock lock(proc.context->mu);
+    pin = proc.context->manager;
+  } else {
+    pin = NodeOfHandle(proc, handle, Strength::kStrong);
+  }
+  if (!pin) return std::nullopt;
+  core::Pin<core::Proc<L>> owner;
+  {
+    core::Node<L>& node = *pin;
+    sync::MutexLock lock(node.mu);
+    owner = core::Pin<core::Proc<L>>(node.owner);
+  }
+  if (!owner) return std::nullopt;
+  return owner->arena.usage();
+}
+
+// As Reserve, for the reply to the call that `self` is serving. kInvalid: to
+// none; kNoProcess: its caller has died.
 template <LockingPolicy L>
 Errc ReserveReply(core::Thread<L>& self, std::size_t size,
                   std::size_t offsets_size, Reserved<L>& reserved) {

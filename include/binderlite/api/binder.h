@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Binder: one binder device inside the program, with a service manager: what
+// programs that use the typed API begin with.
+//
+//   bl::Binder binder;
+//   bl::Endpoint server = binder.Open("server");
+//
+// Endpoints may outlive it; whatever they do then answers kClosed or kDead.
+// Two of them have nothing to do with each other. No locks of its own.
+
+#ifndef BINDERLITE_API_BINDER_H_
+#define BINDERLITE_API_BINDER_H_
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "binderlite/api/endpoint.h"
+#include "binderlite/api/registry.h"
+#include "binderlite/core/context.h"
+#include "binderlite/driver/driver.h"
+
+namespace binderlite {
+
+struct BinderOptions {
+  // Of the driver: hooks, policy, logs.
+  ContextOptions context = {};
+  // False: there is none until an endpoint becomes it (BecomeManager).
+  bool service_manager = true;
+  RegistryOptions registry = {};
+};
+
+class Binder {
+ public:
+  explicit Binder(BinderOptions options = {})
+      : context_(std::move(options.context)) {
+    if (options.service_manager) {
+      registry_.emplace(context_, std::move(options.registry));
+    }
+  }
+
+  [[nodiscard]] Endpoint Open(EndpointOptions options) {
+    return Endpoint(context_, std::move(options));
+  }
+  [[nodiscard]] Endpoint Open(std::string name) {
+    return Endpoint(context_, {.name = std::move(name)});
+  }
+
+  // The driver beneath: its dumps, snapshots, and raw Procs beside endpoints.
+  [[nodiscard]] Context& context() { return context_; }
+
+ private:
+  Context context_;
+  std::optional<ServiceRegistry> registry_;
+};
+
+}  // namespace binderlite
+
+#endif  // BINDERLITE_API_BINDER_H_

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// DeathWatch: a callback for the end of an object's endpoint, for as long as
+// the watch lives.
+//
+//   bl::DeathWatch watch = proxy.WatchDeath([&](bl::DeathReason) { ... });
+//
+// The callback runs at most once, on a looper of the endpoint that the proxy
+// belongs to (or, if the object is dead already, perhaps before WatchDeath has
+// returned), with no lock held. Destroying the watch ends it: afterwards the
+// callback does not begin any more, and has ended if it had begun, unless it is
+// destroyed in the callback itself, which is fine.
+
+#ifndef BINDERLITE_API_DEATH_WATCH_H_
+#define BINDERLITE_API_DEATH_WATCH_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "binderlite/api/object.h"
+#include "binderlite/api/status.h"
+#include "binderlite/sync/mutex_lock.h"
+
+namespace binderlite {
+
+enum class DeathReason : std::uint8_t {
+  kDied,            // The endpoint was closed or killed.
+  kEndpointClosed,  // Our own: nothing can be heard of the other any more.
+};
+
+namespace api_internal {
+
+class DeathListener {
+ public:
+  explicit DeathListener(std::function<void(DeathReason)> callback)
+      : callback_(std::move(callback)) {}
+
+  void Fire(DeathReason reason) {
+    {
+      sync::MutexLock lock(mu_);
+      if (ended_) return;
+      ended_ = true;
+      running_in_ = std::this_thread::get_id();
+    }
+    callback_(reason);
+    callback_ = nullptr;  // Its captures go where no lock is held.
+    sync::MutexLock lock(mu_);
+    running_in_ = std::thread::id();
+  }
+
+  // Waits for the callback if it runs in another thread.
+  void End() {
+    sync::MutexLock lock(mu_);
+    ended_ = true;
+    if (running_in_ == std::this_thread::get_id()) return;
+    const auto idle = [this] {
+      mu_.AssertHeld();
+      return running_in_ == std::thread::id();
+    };
+    mu_.Await(absl::Condition(&idle));
+  }
+
+ private:
+  absl::Mutex mu_;
+  bool ended_ ABSL_GUARDED_BY(mu_) = false;
+  std::thread::id running_in_ ABSL_GUARDED_BY(mu_);
+  std::function<void(DeathReason)> callback_;  // Only whoever set ended_.
+};
+
+}  // namespace api_internal
+
+class [[nodiscard]] DeathWatch {
+ public:
+  // Watches nothing.
+  DeathWatch() = default;
+  DeathWatch(DeathWatch&&) noexcept = default;
+  DeathWatch& operator=(DeathWatch&& other) noexcept {
+    if (this != &other) {
+      End();
+      object_ = std::move(other.object_);
+      listener_ = std::move(other.listener_);
+    }
+    return *this;
+  }
+  ~DeathWatch() { End(); }
+
+  // Whether it watches something; false after a failure (see status()) and
+  // after End.
+  [[nodiscard]] explicit operator bool() const { return listener_ != nullptr; }
+  // Why it does not.
+  [[nodiscard]] const Status& status() const { return status_; }
+
+  void End() {
+    if (listener_ == nullptr) return;
+    object_->RemoveDeathListener(*listener_);
+    listener_->End();
+    listener_ = nullptr;
+    object_ = nullptr;
+  }
+
+  // For Proxy and Object.
+  static DeathWatch Of(std::shared_ptr<ApiObject> object,
+                       std::function<void(DeathReason)> callback) {
+    DeathWatch watch;
+    if (object == nullptr) {
+      watch.status_ = Status(StatusCode::kNoSuchObject);
+      return watch;
+    }
+    auto listener =
+        std::make_shared<api_internal::DeathListener>(std::move(callback));
+    watch.status_ = object->AddDeathListener(listener);
+    if (watch.status_.ok()) {
+      watch.object_ = std::move(object);
+      watch.listener_ = std::move(listener);
+    }
+    return watch;
+  }
+
+ private:
+  std::shared_ptr<ApiObject> object_;
+  std::shared_ptr<api_internal::DeathListener> listener_;
+  Status status_;
+};
+
+}  // namespace binderlite
+
+#endif  // BINDERLITE_API_DEATH_WATCH_H_

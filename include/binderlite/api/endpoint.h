@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Endpoint: a component of the program with an identity, objects and threads of
+// its own: one open of the binder device. Everything that is called through it
+// or lives in it ends with it.
+//
+//   bl::Endpoint server = binder.Open("server");
+//   bl::Service<Greeter> greeter = server.Create(Greeter{.Hello = ...});
+//
+// The end. Close, and so the destructor, from any thread, at any time, also in
+// a handler of its own:
+//
+//   1 no call begins any more, in either direction: kClosed here, kDead there
+//   2 whoever waits in a call through it goes on, with kClosed
+//   3 stop tokens of its handlers are stopped
+//   4 everyone who watches one of its objects hears of its death
+//   5 asynchronous calls through it complete with kClosed
+//   6 it returns when its handlers have returned (but for the one that closes
+//     it); those that do not are named in a report, again and again
+//
+// Two handlers that close each other's endpoints wait for each other.
+// libbinder: ProcessState.
+
+#ifndef BINDERLITE_API_ENDPOINT_H_
+#define BINDERLITE_API_ENDPOINT_H_
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "binderlite/api/fd.h"
+#include "binderlite/api/local.h"
+#include "binderlite/api/loopback.h"
+#include "binderlite/api/method.h"
+#include "binderlite/api/process.h"
+#include "binderlite/api/proxy.h"
+#include "binderlite/api/service_manager.h"
+#include "binderlite/api/status.h"
+#include "binderlite/api/transport.h"
+#include "binderlite/core/readiness.h"
+#include "binderlite/driver/driver.h"
+#include "binderlite/sync/mutex_lock.h"
+#include "binderlite/sync/stop.h"
+
+namespace binderlite {
+
+namespace api_internal {
+
+// Loopers.
+inline void RunLooper(Process& process, ThreadSlot& slot, bool spawned) {
+  (void)(spawned ? slot.thread.RegisterLooper() : slot.thread.EnterLooper());
+  Frame frame(&process, &slot, &slot.thread, /*is_handler=*/false);
+  Conversation(process, frame).Loop();
+}
+
+// Serves calls on their callers' threads; driver/loan.h.
+class CallerDispatch final : public CallHandler<> {
+ public:
+  explicit CallerDispatch(std::shared_ptr<Process> process)
+      : process_(std::move(process)) {}
+
+  void OnCall(BasicThread<>& self, const Incoming& call,
+              const ServedHere& here) override {
+    if (here.spawn_looper) process_->SpawnLooper();
+    ThreadSlot* const slot = process_->Find(self.tid());
+    if (slot == nullptr) return;  // Not a thread of ours: it fails.
+    Frame frame(process_.get(), slot, &self, /*is_handler=*/false);
+    Conversation conversation(*process_, frame);
+    conversation.Handle(call);
+    conversation.Finish();
+  }
+
+ private:
+  const std::shared_ptr<Process> process_;  // Until the Proc is torn down.
+};
+
+// A descriptor that is readable when there is something to be served.
+class ReadySignal final : public ReadinessListener {
+ public:
+  ReadySignal() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+  void OnReady() override {
+    const std::uint64_t one = 1;
+    (void)!::write(fd_.get(), &one, sizeof(one));
+  }
+  void Clear() {
+    std::uint64_t count = 0;
+    (void)!::read(fd_.get(), &count, sizeof(count));
+  }
+  [[nodiscard]] int fd() const { return fd_.get(); }
+
+ private:
+  const Fd fd_;
+};
+
+}  // namespace api_internal
+
+class Endpoint {
+ public:
+  // Not open.
+  Endpoint() = default;
+  // Opens `context` as whoever `options` say.
+  Endpoint(Context& context, EndpointOptions options) {
+    if (options.loopers == 0) {
+      ready_ = std::make_shared<api_internal::ReadySignal>();
+    }
+    process_ = std::make_shared<api_internal::Process>(
+        context, std::move(options), ready_, &api_internal::RunLooper);
+    process_->proc.SetCallHandler(
+        std::make_shared<api_internal::CallerDispatch>(process_));
+    if (ready_ != nullptr) {
+      polled_ = process_->Take();
+      (void)polled_->thread.EnterLooper();
+      bool readable = false;
+      (void)polled_->thread.Poll(readable);
+    }
+  }
+  Endpoint(Endpoint&&) noexcept = default;
+  Endpoint& operator=(Endpoint&& other) noexcept {
+    if (this != &other) {
+      Close();
+      process_ = std::move(other.process_);
+      ready_ = std::move(other.ready_);
+      polled_ = std::exchange(other.polled_, nullptr);
+    }
+    return *this;
+  }
+  ~Endpoint() { Close(); }
+
+  [[nodiscard]] explicit operator bool() const { return process_ != nullptr; }
+  [[nodiscard]] const std::string& name() const {
+    return process_->options.name;
+  }
+  [[nodiscard]] std::int32_t pid() const { return process_->pid(); }
+
+  // A new object, served by the handlers in `handlers`.
+  template <class I>
+  [[nodiscard]] Service<I> Create(I handlers, ServiceOptions options = {}) {
+    auto object = std::make_shared<api_internal::LocalObject>(
+        process_, &api_internal::InfoOf<I>::kInfo, std::move(options));
+    api_internal::ForEachMethod(handlers, [&object](auto& method) {
+      object->Add(method.kCode, method.TakeHandler());
+    });
+    return Service<I>(std::move(object));
+  }
+
+  // --- Services by name ------------------------------------------------------
+
+  // Has the service manager know `object` as `name`, until this endpoint is
+  // closed. Its errors: api/service_manager.h; kDead: there is no manager.
+  Status Publish(std::string_view name, const Object& object,
+                 const CallOptions& options = {}) {
+    return manager_proxy()->Add(options, name, object);
+  }
+  // The service with that name. kNoSuchObject: there is none now;
+  // kWrongInterface: it is something else.
+  template <class I>
+  [[nodiscard]] Result<Proxy<I>> Find(std::string_view name,
+                                      const CallOptions& options = {}) {
+    const Result<Object> found = manager_proxy()->Get(options, name);
+    if (!found.ok()) return found.status();
+    if (!*found) return NoSuchService(name);
+    Result<Proxy<I>> proxy = found->As<I>(options);
+    // The manager has not heard of its end yet.
+    if (proxy.status() == StatusCode::kDead) return NoSuchService(name);
+    return proxy;
+  }
+  // The same, but waits until there is one. kDeadline, kCancelled: by
+  // `options`. Not for endpoints without loopers, and not in a handler of an
+  // endpoint that has only one.
+  template <class I>
+  [[nodiscard]] Result<Proxy<I>> Wait(std::string_view name,
+                                      const CallOptions& options = {}) {
+    auto present = std::make_shared<Present>();
+    const std::stop_callback on_stop(options.stop,
+                                     [&present] { present->Cancel(); });
+    const PresenceWatch watch =
+        WatchPresence(name, [present](std::string_view, const Object& service) {
+          present->Set(service);
+        });
+    if (!watch.status().ok()) return watch.status();
+    Object service;
+    for (;;) {
+      const Status status = present->Await(service, options.deadline);
+      if (!status.ok()) return status;
+      Result<Proxy<I>> proxy = service.As<I>(options);
+      // It may have died, and the manager not have heard of it yet.
+      if (proxy.ok() || proxy.status() != StatusCode::kDead) return proxy;
+    }
+  }
+  // Calls `callback` with the service of that name, if there is one, and then
+  // whenever that changes; null: it is gone.
+  [[nodiscard]] PresenceWatch WatchPresence(
+      std::string_view name,
+      std::function<void(std::string_view name, const Object& service)>
+          callback) {
+    auto shared = std::make_shared<decltype(callback)>(std::move(callback));
+    return PresenceWatch(
+        manager_proxy(), name,
+        Create(PresenceListener{
+            .OnPresent =
+                [shared](std::string_view which, const Object& service) {
+                  (*shared)(which, service);
+                },
+            .OnGone =
+                [shared](std::string_view which) {
+                  (*shared)(which, Object());
+                }}));
+  }
+  // The names of all services.
+  [[nodiscard]] Result<std::vector<std::string>> List(
+      const CallOptions& options = {}) {
+    return manager_proxy()->List(options);
+  }
+
+  // Makes `object` the one that everybody finds behind handle 0, which is how
+  // services are found: the service manager. kFailed: there is one already.
+  Status BecomeManager(const Object& object) {
+    const std::shared_ptr<ApiObject>& internal = object.internal();
+    FlatObject flat{};
+    if (internal == nullptr || !internal->Flatten(*process_, flat)) {
+      return Status(StatusCode::kNoSuchObject);
+    }
+    api_internal::Session session(*process_);
+    const Errc error = session.thread().SetContextMgrExt(flat);
+    if (error != Errc::kOk) {
+      return Status(error == Errc::kNotPermitted ? StatusCode::kRefused
+                                                 : StatusCode::kFailed,
+                    Delivery::kNo, std::string(ToString(error)));
+    }
+    process_->KeepManager(internal);
+    return {};
+  }
+  // What is behind handle 0, whoever that is.
+  [[nodiscard]] Object Manager() {
+    if (const auto own = process_->manager()) return Object(own);
+    return Object(
+        api_internal::Conversation::FindRemote(*process_, /*handle=*/0));
+  }
+
+  // Starts the loopers now; otherwise that is done when they are needed.
+  void Serve() { process_->Serve(); }
+
+  // With EndpointOptions::loopers = 0, for programs with an event loop of their
+  // own: a descriptor that is readable when there may be something to serve,
+  // and what serves it, without waiting, on the calling thread, one at a time.
+  // How many things it has served.
+  [[nodiscard]] int poll_fd() const { return ready_->fd(); }
+  std::size_t Dispatch() {
+    ready_->Clear();
+    api_internal::Frame frame(process_.get(), polled_, &polled_->thread,
+                              /*is_handler=*/false);
+    api_internal::Conversation conversation(*process_, frame);
+    const std::size_t count = conversation.Drain();
+    conversation.Finish();
+    return count;
+  }
+
+  // The handlers that run at this moment.
+  [[nodiscard]] std::vector<RunningCall> Running() const {
+    return process_->Running();
+  }
+  // How many asynchronous calls are out.
+  [[nodiscard]] std::size_t pending_calls() const {
+    return process_->pending->size();
+  }
+
+  // See above. A second one waits for the same, and does nothing else.
+  void Close() {
+    if (process_ == nullptr) return;
+    process_->Close([this] { api_internal::Conversation::EndAll(*process_); });
+  }
+
+  // For tests and tools: the driver's side of it.
+  [[nodiscard]] Proc& proc() { return process_->proc; }
+
+ private:
+  // The last that was heard of a service.
+  class Present {
+   public:
+    void Set(const Object& service) {
+      Object old = service;  // What it was goes without the lock.
+      sync::MutexLock lock(mu_);
+      std::swap(service_, old);
+    }
+    void Cancel() {
+      sync::MutexLock lock(mu_);
+      cancelled_ = true;
+    }
+    // Waits for one that is not `service`, and sets that.
+    Status Await(Object& service,
+                 std::chrono::steady_clock::time_point deadline) {
+      sync::MutexLock lock(mu_);
+      const auto news = [this, &service] {
+        mu_.AssertHeld();
+        return cancelled_ || (service_ && !(service_ == service));
+      };
+      if (deadline == sync::kNoDeadline) {
+        mu_.Await(absl::Condition(&news));
+      } else if (!mu_.AwaitWithTimeout(
+                     absl::Condition(&news),
+                     absl::FromChrono(deadline -
+                                      std::chrono::steady_clock::now()))) {
+        return Status(StatusCode::kDeadline);
+      }
+      if (cancelled_) return Status(StatusCode::kCancelled);
+      service = service_;
+      return {};
+    }
+
+   private:
+    absl::Mutex mu_;
+    bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
+    Object service_ ABSL_GUARDED_BY(mu_);
+  };
+
+  [[nodiscard]] Proxy<ServiceManager> manager_proxy() {
+    return Proxy<ServiceManager>(Manager());
+  }
+  static Status NoSuchService(std::string_view name) {
+    return Status(StatusCode::kNoSuchObject, Delivery::kNo,
+                  "no service '" + std::string(name) + "'");
+  }
+
+  std::shared_ptr<api_internal::Process> process_;
+  std::shared_ptr<api_internal::ReadySignal> ready_;
+  api_internal::ThreadSlot* polled_ = nullptr;
+};
+
+}  // namespace binderlite
+
+#endif  // BINDERLITE_API_ENDPOINT_H_

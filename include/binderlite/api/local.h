@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// LocalObject: an object of this endpoint that others can call, as a table of
+// handlers; what a Service holds. And Handler, what serves one method, and
+// ReplySink, where it puts what it answers.
+//
+//   lives as long as    a Service, a Proxy to it in its own endpoint, or
+//                       anybody elsewhere holds it
+//   nobody elsewhere    the last holder in another endpoint has let go of it,
+//                       or died: on_unreferenced is called
+//
+// Handlers are set before it is given to anybody, and constant from then on; no
+// locks. libbinder: BBinder.
+
+#ifndef BINDERLITE_API_LOCAL_H_
+#define BINDERLITE_API_LOCAL_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "binderlite/api/death_watch.h"
+#include "binderlite/api/object.h"
+#include "binderlite/api/process.h"
+#include "binderlite/api/reader.h"
+#include "binderlite/api/status.h"
+#include "binderlite/api/writer.h"
+#include "binderlite/wire/flags.h"
+#include "binderlite/wire/objects.h"
+
+namespace binderlite {
+
+struct ServiceOptions {
+  // Calls are served on their caller's thread where that is possible: when the
+  // caller's endpoint is in this program, which it always is, and a looper of
+  // this endpoint waits. Far faster; but a handler then runs on a thread of
+  // whoever calls, who cannot give up the call before it returns.
+  bool run_on_callers = false;
+  // Caller::label is filled in.
+  bool wants_label = false;
+  // Called by a looper when nobody in another endpoint holds the object any
+  // more. It may be given away again.
+  std::function<void()> on_unreferenced = {};
+};
+
+namespace api_internal {
+
+// Takes what a handler answers, once.
+class ReplySink {
+ public:
+  // `write` is called before this returns, perhaps twice.
+  virtual void Send(void (*write)(Writer&, const void* result),
+                    const void* result) = 0;
+  virtual void Fail(const Status& status) = 0;
+
+ protected:
+  ~ReplySink() = default;
+};
+
+// Serves the calls of one method, from any number of threads at a time.
+class Handler {
+ public:
+  virtual ~Handler() = default;
+  // Answers by `reply`, once; of a one-way call, not at all.
+  virtual void Run(const Caller& caller, Reader& arguments,
+                   ReplySink& reply) = 0;
+};
+
+class LocalObject final : public ApiObject,
+                          public std::enable_shared_from_this<LocalObject> {
+ public:
+  LocalObject(std::shared_ptr<Process> process, const InterfaceInfo* interface,
+              ServiceOptions its_options)
+      : options(std::move(its_options)),
+        process_(std::move(process)),
+        interface_(interface),
+        ptr_(process_->NewPtr()) {
+    if (options.run_on_callers) process_->proc.RunOnCallers(ptr_);
+  }
+  ~LocalObject() override { process_->Forget(ptr_); }
+
+  // Before it is given to anybody. `handler` stays the caller's, which keeps it
+  // as long as the object; null: the method is not implemented.
+  void Add(std::uint32_t code, std::shared_ptr<Handler> handler) {
+    if (handler == nullptr) return;
+    const auto at = std::lower_bound(
+        handlers_.begin(), handlers_.end(), code,
+        [](const auto& entry, std::uint32_t c) { return entry.first < c; });
+    handlers_.emplace(at, code, std::move(handler));
+  }
+  // Null: there is none.
+  [[nodiscard]] Handler* Find(std::uint32_t code) const {
+    const auto at = std::lower_bound(
+        handlers_.begin(), handlers_.end(), code,
+        [](const auto& entry, std::uint32_t c) { return entry.first < c; });
+    return at == handlers_.end() || at->first != code ? nullptr
+                                                      : at->second.get();
+  }
+  [[nodiscard]] const InterfaceInfo& interface() const { return *interface_; }
+  [[nodiscard]] Process& process() const { return *process_; }
+
+  // Calls from within its endpoint go straight to the handler; api/transport.h.
+  Status Call(const Request& request) override;
+  void CallLater(const Request& request,
+                 std::unique_ptr<Completion> completion) override;
+  // It cannot die before whoever could hear of it.
+  Status AddDeathListener(const std::shared_ptr<DeathListener>&) override {
+    return {};
+  }
+  void RemoveDeathListener(const DeathListener&) override {}
+  [[nodiscard]] bool Flatten(const Process& process,
+                             FlatObject& flat) const override {
+    if (&process != process_.get()) return false;
+    flat = FlatObject{};
+    flat.hdr.type = static_cast<std::uint32_t>(ObjectType::kBinder);
+    flat.flags =
+        kFlatAcceptsFds | (options.wants_label ? kFlatTxnSecurityCtx : 0);
+    flat.binder = ptr_;
+    flat.cookie = reinterpret_cast<std::uint64_t>(this);
+    process_->Export(ptr_,
+                     std::const_pointer_cast<LocalObject>(shared_from_this()));
+    process_->Serve();
+    return true;
+  }
+  [[nodiscard]] bool is_local() const override { return true; }
+
+  const ServiceOptions options;
+
+ private:
+  const std::shared_ptr<Process> process_;
+  const InterfaceInfo* const interface_;
+  const std::uint64_t ptr_;
+  // By code.
+  std::vector<std::pair<std::uint32_t, std::shared_ptr<Handler>>> handlers_;
+};
+
+}  // namespace api_internal
+}  // namespace binderlite
+
+#endif  // BINDERLITE_API_LOCAL_H_

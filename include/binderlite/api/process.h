@@ -1,0 +1,539 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Process: what an endpoint of the typed API consists of beside the driver's
+// Proc: its threads, the objects it has given to others, those it has got from
+// others, the asynchronous calls that are out, and whether it is closed.
+// Endpoint (api/endpoint.h) is how users hold one; proxies and services keep
+// it in memory, but not open.
+//
+//   open      calls go out and come in
+//   closing   no call begins any more, those in progress answer kClosed, stop
+//             tokens are stopped; handlers that run are waited for
+//   closed    nothing runs in it; everyone connected has heard, or will soon
+//
+// Locks: `mu_`, a leaf: never held when the driver, a handler or a destructor
+// of user objects is called. What is counted per call (ThreadSlot) has none.
+// libbinder: ProcessState.
+
+#ifndef BINDERLITE_API_PROCESS_H_
+#define BINDERLITE_API_PROCESS_H_
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "binderlite/api/object.h"
+#include "binderlite/api/pending.h"
+#include "binderlite/core/readiness.h"
+#include "binderlite/driver/driver.h"
+#include "binderlite/sync/mutex_lock.h"
+
+namespace binderlite {
+
+// A call that a handler is serving, for reports.
+struct RunningCall {
+  std::string endpoint;              // That serves it.
+  std::string interface;             // Of the object.
+  std::uint32_t code = 0;            // Of the method.
+  std::int32_t caller = 0;           // Its pid; 0 for one-way calls.
+  std::int32_t tid = 0;              // Of the thread, as the driver numbers it.
+  std::chrono::nanoseconds since{};  // How long it has been running.
+};
+
+struct EndpointOptions {
+  // For reports, dumps and the names of threads.
+  std::string name = {};
+  // What others see; 0: one that nobody else has.
+  std::int32_t pid = 0;
+  std::uint32_t euid = 0;
+  std::string label = {};  // Security label.
+  // Bytes of receive memory, for all calls and results that are on their way
+  // to it or in use; one-way and asynchronous calls may take half of it.
+  std::size_t arena_size = std::size_t{1} << 20;
+  // Threads that serve calls to it: so many from the first time that it gives
+  // an object away (or earlier, see Endpoint::Serve), and as many as this while
+  // all of them are busy. 0: none, see Endpoint::Dispatch.
+  std::uint32_t loopers = 1;
+  std::uint32_t max_loopers = 16;
+  // While closing: told of the handlers that have not returned, every
+  // `report_after`. Default: one line each on stderr.
+  std::chrono::nanoseconds report_after = std::chrono::seconds(10);
+  std::function<void(const std::vector<RunningCall>&)> on_stuck = {};
+};
+
+namespace api_internal {
+
+class Process;
+
+// One thread of an endpoint, as far as the driver is concerned: a looper, or
+// one that a caller's OS thread takes while it calls.
+struct alignas(64) ThreadSlot {
+  explicit ThreadSlot(BasicThread<> its_thread)
+      : thread(std::move(its_thread)) {}
+
+  BasicThread<> thread;
+  // Handlers that run on it: nested calls and calls on their caller's thread
+  // make it more than one. Written by whoever runs it.
+  std::atomic<int> depth{0};
+  // Of the innermost.
+  std::atomic<const InterfaceInfo*> interface { nullptr };
+  std::atomic<std::uint32_t> code{0};
+  std::atomic<std::int32_t> caller{0};
+  std::atomic<std::int64_t> since{0};  // steady_clock, nanoseconds.
+};
+
+// What an OS thread is doing in endpoints, innermost first: so that a call that
+// a handler makes goes out on the thread that it is served on, as the protocol
+// wants it (a call back finds its way only so), and that one which closes an
+// endpoint from within does not wait for itself.
+struct Frame {
+  Frame(const Process* whose, ThreadSlot* on, BasicThread<>* as,
+        bool is_handler);
+  Frame(const Frame&) = delete;
+  Frame& operator=(const Frame&) = delete;
+  ~Frame();
+
+  const Process* const process;
+  ThreadSlot* const slot;
+  BasicThread<>* const thread;
+  const bool handler;
+  // It waits in the driver; `thread` cannot be used.
+  bool in_call = false;
+  Frame* const outer;
+};
+
+inline thread_local Frame* innermost_frame = nullptr;
+
+inline Frame::Frame(const Process* whose, ThreadSlot* on, BasicThread<>* as,
+                    bool is_handler)
+    : process(whose),
+      slot(on),
+      thread(as),
+      handler(is_handler),
+      outer(innermost_frame) {
+  innermost_frame = this;
+}
+inline Frame::~Frame() { innermost_frame = outer; }
+
+class Process : public std::enable_shared_from_this<Process> {
+ public:
+  // How a looper runs; see api/transport.h.
+  using LooperBody = void (*)(Process&, ThreadSlot&, bool spawned);
+
+  Process(Context& context, EndpointOptions its_options,
+          std::shared_ptr<ReadinessListener> readiness, LooperBody body)
+      : options(std::move(its_options)),
+        proc(context.Open({.pid = options.pid,
+                           .euid = options.euid,
+                           .label = options.label,
+                           .name = options.name,
+                           .arena_size = options.arena_size,
+                           .readiness = std::move(readiness)})),
+        looper_body_(body) {
+    ThreadSlot* const slot = Take();
+    const std::uint32_t more = options.max_loopers > options.loopers
+                                   ? options.max_loopers - options.loopers
+                                   : 0;
+    (void)slot->thread.SetMaxThreads(options.loopers == 0 ? 0 : more);
+    GiveBack(*slot);
+  }
+
+  const EndpointOptions options;
+  BasicProc<> proc;
+  const std::shared_ptr<PendingCalls> pending =
+      std::make_shared<PendingCalls>();
+
+  [[nodiscard]] std::int32_t pid() const { return proc.pid(); }
+  [[nodiscard]] bool closing() const {
+    return closing_.load(std::memory_order_seq_cst);
+  }
+  [[nodiscard]] const std::stop_source& stop() const { return stop_; }
+
+  // --- Threads
+  // -----------------------------------------------------------------
+
+  // A thread that nobody uses.
+  [[nodiscard]] ThreadSlot* Take() {
+    {
+      sync::MutexLock lock(mu_);
+      if (!free_.empty()) {
+        ThreadSlot* const slot = free_.back();
+        free_.pop_back();
+        return slot;
+      }
+    }
+    auto made = std::make_unique<ThreadSlot>(proc.Attach());
+    // So that its first read waits, like all others.
+    std::int32_t version = 0;
+    (void)made->thread.Version(version);
+    sync::MutexLock lock(mu_);
+    ThreadSlot* const slot = made.get();
+    by_tid_.emplace(slot->thread.tid(), std::move(made));
+    return slot;
+  }
+  void GiveBack(ThreadSlot& slot) {
+    sync::MutexLock lock(mu_);
+    free_.push_back(&slot);
+  }
+  [[nodiscard]] ThreadSlot* Find(std::int32_t tid) {
+    sync::MutexLock lock(mu_);
+    const auto it = by_tid_.find(tid);
+    return it == by_tid_.end() ? nullptr : it->second.get();
+  }
+
+  // Starts the loopers, once.
+  void Serve() {
+    if (serves_.load(std::memory_order_acquire) || options.loopers == 0) return;
+    sync::MutexLock lock(mu_);
+    if (closing() || serves_.exchange(true)) return;
+    for (std::uint32_t i = 0; i < options.loopers; ++i) StartLooper(false);
+  }
+  // BR_SPAWN_LOOPER.
+  void SpawnLooper() {
+    sync::MutexLock lock(mu_);
+    if (!closing()) StartLooper(true);
+  }
+
+  // Around each handler.
+  class [[nodiscard]] HandlerScope {
+   public:
+    HandlerScope(Process& process, ThreadSlot& slot,
+                 const InterfaceInfo* interface, std::uint32_t code,
+                 std::int32_t caller)
+        : process_(process),
+          slot_(slot),
+          outer_interface_(slot.interface.load(std::memory_order_relaxed)),
+          outer_code_(slot.code.load(std::memory_order_relaxed)),
+          outer_caller_(slot.caller.load(std::memory_order_relaxed)),
+          outer_since_(slot.since.load(std::memory_order_relaxed)) {
+      Show(interface, code, caller, Now());
+      // Against Close: it sees the depth, or this sees that it is closing.
+      slot_.depth.store(slot_.depth.load(std::memory_order_relaxed) + 1,
+                        std::memory_order_seq_cst);
+      may_run_ = !process_.closing();
+    }
+    HandlerScope(const HandlerScope&) = delete;
+    HandlerScope& operator=(const HandlerScope&) = delete;
+    ~HandlerScope() {
+      slot_.depth.store(slot_.depth.load(std::memory_order_relaxed) - 1,
+                        std::memory_order_seq_cst);
+      Show(outer_interface_, outer_code_, outer_caller_, outer_since_);
+      if (process_.closing()) {
+        sync::MutexLock lock(process_.mu_);  // Has Close look again.
+      }
+    }
+    // False: it is closing, and no handler begins any more.
+    [[nodiscard]] bool may_run() const { return may_run_; }
+
+   private:
+    void Show(const InterfaceInfo* interface, std::uint32_t code,
+              std::int32_t caller, std::int64_t since) {
+      slot_.interface.store(interface, std::memory_order_relaxed);
+      slot_.code.store(code, std::memory_order_relaxed);
+      slot_.caller.store(caller, std::memory_order_relaxed);
+      slot_.since.store(since, std::memory_order_relaxed);
+    }
+
+    Process& process_;
+    ThreadSlot& slot_;
+    const InterfaceInfo* const outer_interface_;
+    const std::uint32_t outer_code_;
+    const std::int32_t outer_caller_;
+    const std::int64_t outer_since_;
+    bool may_run_ = false;
+  };
+
+  // The handlers that are running.
+  [[nodiscard]] std::vector<RunningCall> Running() {
+    sync::MutexLock lock(mu_);
+    std::vector<RunningCall> running;
+    for (const auto& [tid, slot] : by_tid_) {
+      if (slot->depth.load(std::memory_order_acquire) == 0) continue;
+      const InterfaceInfo* const interface =
+          slot->interface.load(std::memory_order_relaxed);
+      running.push_back(
+          {.endpoint = options.name,
+           .interface =
+               interface == nullptr ? "" : std::string(interface->name),
+           .code = slot->code.load(std::memory_order_relaxed),
+           .caller = slot->caller.load(std::memory_order_relaxed),
+           .tid = tid,
+           .since = std::chrono::nanoseconds(
+               Now() - slot->since.load(std::memory_order_relaxed))});
+    }
+    return running;
+  }
+
+  // --- Objects of this endpoint
+  // ------------------------------------------------
+
+  // A number for a new object, never used again; the driver knows it by this.
+  [[nodiscard]] std::uint64_t NewPtr() {
+    return next_ptr_.fetch_add(8, std::memory_order_relaxed);
+  }
+  // It is about to be sent: whoever holds a reference elsewhere keeps it alive.
+  void Export(std::uint64_t ptr, const std::shared_ptr<ApiObject>& object) {
+    sync::MutexLock lock(mu_);
+    exports_[ptr].object = object;
+  }
+  // It is gone.
+  void Forget(std::uint64_t ptr) {
+    sync::MutexLock lock(mu_);
+    exports_.erase(ptr);
+  }
+  // BR_ACQUIRE and BR_RELEASE, which may be read in either order. Answers what
+  // nobody elsewhere holds any more.
+  void Acquired(std::uint64_t ptr) { (void)CountHolders(ptr, +1); }
+  [[nodiscard]] std::shared_ptr<ApiObject> Released(std::uint64_t ptr) {
+    return CountHolders(ptr, -1);
+  }
+  // The object with this number; null: it is gone.
+  [[nodiscard]] std::shared_ptr<ApiObject> FindLocal(std::uint64_t ptr) {
+    sync::MutexLock lock(mu_);
+    const auto it = exports_.find(ptr);
+    return it == exports_.end() ? nullptr : it->second.object.lock();
+  }
+
+  // What takes the results of asynchronous calls; `make` makes it.
+  template <class Make>
+  [[nodiscard]] std::shared_ptr<ApiObject> ReplyPort(Make make) {
+    {
+      sync::MutexLock lock(mu_);
+      if (reply_port_ != nullptr) return reply_port_;
+    }
+    std::shared_ptr<ApiObject> made = make();
+    sync::MutexLock lock(mu_);
+    if (closing()) return nullptr;
+    if (reply_port_ == nullptr) reply_port_ = std::move(made);
+    return reply_port_;
+  }
+
+  // The object behind handle 0, if it is ours: not behind a handle for us.
+  void KeepManager(std::shared_ptr<ApiObject> manager) {
+    sync::MutexLock lock(mu_);
+    if (!closing()) manager_ = std::move(manager);
+  }
+  [[nodiscard]] std::shared_ptr<ApiObject> manager() {
+    sync::MutexLock lock(mu_);
+    return manager_;
+  }
+
+  // --- Objects of others
+  // -------------------------------------------------------
+
+  // The reference that stands for `handle`, or what `make` makes, called with
+  // the lock. At most one at a time.
+  template <class Make>
+  [[nodiscard]] std::shared_ptr<ApiObject> FindOrMake(std::uint32_t handle,
+                                                      Make make) {
+    sync::MutexLock lock(mu_);
+    std::weak_ptr<ApiObject>& place = remotes_[handle];
+    if (std::shared_ptr<ApiObject> found = place.lock()) return found;
+    std::shared_ptr<ApiObject> made = make();
+    place = made;
+    return made;
+  }
+  // The last reference is gone. Another one may have been made meanwhile.
+  void ForgetRemote(std::uint32_t handle) {
+    sync::MutexLock lock(mu_);
+    const auto it = remotes_.find(handle);
+    if (it != remotes_.end() && it->second.expired()) remotes_.erase(it);
+  }
+
+  // All references that there are.
+  [[nodiscard]] std::vector<std::shared_ptr<ApiObject>> Remotes() {
+    std::vector<std::shared_ptr<ApiObject>> all;
+    sync::MutexLock lock(mu_);
+    for (const auto& [handle, weak] : remotes_) {
+      if (auto object = weak.lock()) all.push_back(std::move(object));
+    }
+    return all;
+  }
+
+  // Cookies of death notifications.
+  [[nodiscard]] std::uint64_t NewDeath(std::weak_ptr<ApiObject> object) {
+    sync::MutexLock lock(mu_);
+    deaths_.emplace(++last_cookie_, std::move(object));
+    return last_cookie_;
+  }
+  [[nodiscard]] std::shared_ptr<ApiObject> FindDeath(std::uint64_t cookie) {
+    sync::MutexLock lock(mu_);
+    const auto it = deaths_.find(cookie);
+    return it == deaths_.end() ? nullptr : it->second.lock();
+  }
+  void ForgetDeath(std::uint64_t cookie) {
+    sync::MutexLock lock(mu_);
+    deaths_.erase(cookie);
+  }
+
+  // --- The end
+  // -----------------------------------------------------------------
+
+  // Closes it and waits for the handlers that run, but for those that the
+  // calling OS thread is in itself. From anywhere, any number of times. `end`
+  // is called, without locks, when no call begins any more.
+  template <class End>
+  void Close(End end) {
+    std::vector<std::thread> loopers;
+    {
+      sync::MutexLock lock(mu_);
+      if (closing_.exchange(true, std::memory_order_seq_cst)) {
+        AwaitHandlers();
+        return;
+      }
+      loopers.swap(loopers_);
+    }
+    stop_.request_stop();
+    proc.Close();
+    end();
+    {
+      sync::MutexLock lock(mu_);
+      AwaitHandlers();
+    }
+    for (std::thread& looper : loopers) {
+      if (looper.get_id() == std::this_thread::get_id()) {
+        looper.detach();  // It keeps the Process, and ends when it gets out.
+      } else {
+        looper.join();
+      }
+    }
+    // Held by nobody elsewhere any more.
+    std::unordered_map<std::uint64_t, Exported> exports;
+    std::shared_ptr<ApiObject> reply_port;
+    std::shared_ptr<ApiObject> manager;
+    {
+      sync::MutexLock lock(mu_);
+      exports.swap(exports_);
+      manager.swap(manager_);
+      reply_port.swap(reply_port_);
+    }
+  }
+
+ private:
+  struct Exported {
+    std::weak_ptr<ApiObject> object;
+    std::shared_ptr<ApiObject> kept;  // While somebody elsewhere holds it.
+    int holders = 0;
+  };
+
+  static std::int64_t Now() {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(
+               std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+  }
+
+  std::shared_ptr<ApiObject> CountHolders(std::uint64_t ptr, int change) {
+    sync::MutexLock lock(mu_);
+    const auto it = exports_.find(ptr);
+    if (it == exports_.end()) return nullptr;
+    Exported& exported = it->second;
+    exported.holders += change;
+    if (exported.holders > 0) {
+      exported.kept = exported.object.lock();
+      return nullptr;
+    }
+    return std::exchange(exported.kept, nullptr);
+  }
+
+  void StartLooper(bool spawned) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    const int number = ++looper_count_;
+    loopers_.emplace_back([self = shared_from_this(), spawned, number] {
+      self->NameThread(number);
+      ThreadSlot* const slot = self->Take();
+      self->looper_body_(*self, *slot, spawned);
+    });
+  }
+
+  void NameThread(int number) const {
+    // The kernel takes 15 bytes.
+    std::string name = options.name.empty() ? "binderlite" : options.name;
+    const std::string suffix = ":" + std::to_string(number);
+    name.resize(std::min<std::size_t>(name.size(), 15 - suffix.size()));
+    (void)::pthread_setname_np(::pthread_self(), (name + suffix).c_str());
+  }
+
+  // How many of the handlers that run are on the calling OS thread.
+  [[nodiscard]] int OwnHandlers() const {
+    int own = 0;
+    for (const Frame* frame = innermost_frame; frame != nullptr;
+         frame = frame->outer) {
+      if (frame->process == this && frame->handler) ++own;
+    }
+    return own;
+  }
+  void AwaitHandlers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    const int own = OwnHandlers();
+    const auto idle = [this, own] {
+      mu_.AssertHeld();
+      int running = 0;
+      for (const auto& [tid, slot] : by_tid_) {
+        running += slot->depth.load(std::memory_order_seq_cst);
+      }
+      return running <= own;
+    };
+    const absl::Duration interval = absl::FromChrono(
+        std::max(options.report_after, std::chrono::nanoseconds(1)));
+    while (!mu_.AwaitWithTimeout(absl::Condition(&idle), interval)) {
+      mu_.Unlock();
+      Report();
+      mu_.Lock();
+    }
+  }
+  void Report() {
+    const std::vector<RunningCall> running = Running();
+    if (options.on_stuck) {
+      options.on_stuck(running);
+      return;
+    }
+    for (const RunningCall& call : running) {
+      std::fprintf(stderr,
+                   "binderlite: closing endpoint '%s' waits for a handler: "
+                   "%s, method %u, called by pid %d, running for %.1f s\n",
+                   call.endpoint.c_str(), call.interface.c_str(), call.code,
+                   call.caller,
+                   std::chrono::duration<double>(call.since).count());
+    }
+  }
+
+  const LooperBody looper_body_;
+  std::atomic<bool> closing_{false};
+  std::atomic<bool> serves_{false};
+  std::stop_source stop_;
+  std::atomic<std::uint64_t> next_ptr_{8};
+
+  absl::Mutex mu_;
+  std::unordered_map<std::int32_t, std::unique_ptr<ThreadSlot>> by_tid_
+      ABSL_GUARDED_BY(mu_);
+  std::vector<ThreadSlot*> free_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::thread> loopers_ ABSL_GUARDED_BY(mu_);
+  int looper_count_ ABSL_GUARDED_BY(mu_) = 0;
+  std::unordered_map<std::uint64_t, Exported> exports_ ABSL_GUARDED_BY(mu_);
+  std::shared_ptr<ApiObject> manager_ ABSL_GUARDED_BY(mu_);
+  std::shared_ptr<ApiObject> reply_port_ ABSL_GUARDED_BY(mu_);
+  std::unordered_map<std::uint32_t, std::weak_ptr<ApiObject>> remotes_
+      ABSL_GUARDED_BY(mu_);
+  std::unordered_map<std::uint64_t, std::weak_ptr<ApiObject>> deaths_
+      ABSL_GUARDED_BY(mu_);
+  std::uint64_t last_cookie_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+}  // namespace api_internal
+}  // namespace binderlite
+
+#endif  // BINDERLITE_API_PROCESS_H_

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// RemoteObject: an object of another endpoint, behind a handle of ours; what
+// proxies hold. There is at most one of it per handle and endpoint, so that two
+// proxies to one object are equal, and one count in the driver stands for all.
+//
+//   state    death notification      listeners
+//   -------  ----------------------  ----------------------------------------
+//   fresh    not asked for           none
+//   watched  asked for, once         any number; asynchronous calls count, too
+//   dead     heard                   each has been told; late ones are at once
+//
+// Locks: `mu_`, a leaf; no listener is called with it. libbinder: BpBinder.
+
+#ifndef BINDERLITE_API_REMOTE_H_
+#define BINDERLITE_API_REMOTE_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "binderlite/api/death_watch.h"
+#include "binderlite/api/object.h"
+#include "binderlite/api/process.h"
+#include "binderlite/api/status.h"
+#include "binderlite/sync/mutex_lock.h"
+#include "binderlite/wire/objects.h"
+
+namespace binderlite::api_internal {
+
+class RemoteObject final : public ApiObject,
+                           public std::enable_shared_from_this<RemoteObject> {
+ public:
+  // A reference to what `handle` stands for; see Transport for who counts.
+  RemoteObject(std::shared_ptr<Process> process, std::uint32_t handle)
+      : process_(std::move(process)), handle_(handle) {}
+  ~RemoteObject() override;
+
+  [[nodiscard]] std::uint32_t handle() const { return handle_; }
+  [[nodiscard]] Process& process() const { return *process_; }
+
+  Status Call(const Request& request) override;
+  void CallLater(const Request& request,
+                 std::unique_ptr<Completion> completion) override;
+
+  Status AddDeathListener(
+      const std::shared_ptr<DeathListener>& listener) override {
+    {
+      sync::MutexLock lock(mu_);
+      if (!dead_) listeners_.push_back(listener);
+    }
+    const Status status = Watch();
+    if (!status.ok()) {
+      RemoveDeathListener(*listener);
+      return status;
+    }
+    bool late = false;
+    {
+      sync::MutexLock lock(mu_);
+      late = dead_;
+    }
+    // If it was told meanwhile, this does nothing.
+    if (late) listener->Fire(DeathReason::kDied);
+    return {};
+  }
+  void RemoveDeathListener(const DeathListener& listener) override {
+    std::shared_ptr<DeathListener> removed;  // Goes without the lock.
+    sync::MutexLock lock(mu_);
+    const auto it =
+        std::find_if(listeners_.begin(), listeners_.end(),
+                     [&](const auto& l) { return l.get() == &listener; });
+    if (it == listeners_.end()) return;
+    removed = std::move(*it);
+    listeners_.erase(it);
+  }
+  // Has the driver tell of its death. Once is enough.
+  Status Watch();
+  // BR_DEAD_BINDER, or the end of our own endpoint.
+  void OnDeath(DeathReason reason) {
+    std::vector<std::shared_ptr<DeathListener>> told;
+    {
+      sync::MutexLock lock(mu_);
+      dead_ = true;
+      told.swap(listeners_);
+    }
+    for (const auto& listener : told) listener->Fire(reason);
+    process_->pending->EndAll(
+        this, Status(reason == DeathReason::kDied ? StatusCode::kDead
+                                                  : StatusCode::kClosed,
+                     Delivery::kUnknown));
+  }
+
+  [[nodiscard]] bool Flatten(const Process& process,
+                             FlatObject& flat) const override {
+    if (&process != process_.get()) return false;
+    flat = FlatObject{};
+    flat.hdr.type = static_cast<std::uint32_t>(ObjectType::kHandle);
+    flat.handle = handle_;
+    return true;
+  }
+  [[nodiscard]] bool is_local() const override { return false; }
+
+ private:
+  const std::shared_ptr<Process> process_;
+  const std::uint32_t handle_;
+
+  absl::Mutex mu_;
+  bool dead_ ABSL_GUARDED_BY(mu_) = false;
+  // Of the death notification; 0: not asked for.
+  std::uint64_t cookie_ ABSL_GUARDED_BY(mu_) = 0;
+  std::vector<std::shared_ptr<DeathListener>> listeners_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace binderlite::api_internal
+
+#endif  // BINDERLITE_API_REMOTE_H_

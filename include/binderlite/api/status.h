@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Status and Result: what became of a call. Values; no locks, no exceptions.
+// Nothing here allocates unless something went wrong.
+//
+//   code              the callee ran?   what to do
+//   ----------------  --------------- ----------------------------------------
+//   kOk               yes               read the result
+//   kServiceError     yes               see service_code() and message()
+//   kNoSuchMethod     no                the service is older than the interface
+//   kWrongInterface   no                the object is something else
+//   kMalformed        no, or, if the    one side's declaration is not the
+//   other's
+//                     reply is, yes
+//   kNoSuchObject     no                an empty proxy, an unknown name
+//   kDead             see delivery()    the other side is gone for good
+//   kFrozen           no                the other side is suspended; retry
+//   later kOutOfMemory      no                its receive memory is full; see
+//   shortage() kRefused          no                forbidden by a policy
+//   kTooLarge         no                more than a payload can hold
+//   kDeadline         see delivery()    the deadline passed; the reply is
+//   dropped kCancelled        see delivery()    its stop_token said so kClosed
+//   see delivery()    the caller's own endpoint is closed kFailed           see
+//   delivery()    none of the above; see message()
+
+#ifndef BINDERLITE_API_STATUS_H_
+#define BINDERLITE_API_STATUS_H_
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "binderlite/config.h"
+
+namespace binderlite {
+
+enum class StatusCode : std::uint8_t {
+  kOk = 0,
+  kServiceError = 1,
+  kNoSuchMethod = 2,
+  kWrongInterface = 3,
+  kMalformed = 4,
+  kNoSuchObject = 5,
+  kDead = 6,
+  kFrozen = 7,
+  kOutOfMemory = 8,
+  kRefused = 9,
+  kTooLarge = 10,
+  kDeadline = 11,
+  kCancelled = 12,
+  kClosed = 13,
+  kFailed = 14,
+};
+
+[[nodiscard]] constexpr std::string_view ToString(StatusCode code) {
+  switch (code) {
+    case StatusCode::kOk:
+      return "ok";
+    case StatusCode::kServiceError:
+      return "service error";
+    case StatusCode::kNoSuchMethod:
+      return "no such method";
+    case StatusCode::kWrongInterface:
+      return "wrong interface";
+    case StatusCode::kMalformed:
+      return "malformed payload";
+    case StatusCode::kNoSuchObject:
+      return "no such object";
+    case StatusCode::kDead:
+      return "dead";
+    case StatusCode::kFrozen:
+      return "frozen";
+    case StatusCode::kOutOfMemory:
+      return "out of receive memory";
+    case StatusCode::kRefused:
+      return "refused";
+    case StatusCode::kTooLarge:
+      return "too large";
+    case StatusCode::kDeadline:
+      return "deadline passed";
+    case StatusCode::kCancelled:
+      return "cancelled";
+    case StatusCode::kClosed:
+      return "endpoint closed";
+    case StatusCode::kFailed:
+      return "failed";
+  }
+  return "?";
+}
+
+// Whether the callee got the call.
+enum class Delivery : std::uint8_t {
+  kNo,       // It did not, and will not.
+  kUnknown,  // It may have, or may still.
+  kYes,      // It did.
+};
+
+// The numbers behind kOutOfMemory, in bytes, at about the time of the call.
+struct Shortage {
+  std::uint64_t wanted = 0;  // By the payload.
+  std::uint64_t free = 0;    // In all, perhaps in pieces.
+  std::uint64_t size = 0;    // Of the receive memory; one-ways may use half.
+};
+
+// What became of a call that has no result, or no result because of this.
+class [[nodiscard]] Status {
+ public:
+  // kOk.
+  Status() = default;
+  explicit Status(StatusCode code, Delivery delivery = Delivery::kNo,
+                  std::string message = {})
+      : code_(code), delivery_(delivery) {
+    if (!message.empty()) Details().message = std::move(message);
+  }
+
+  // What a handler answers when it cannot do what it was asked for: any number,
+  // and words for people.
+  static Status Error(std::int32_t service_code, std::string message = {}) {
+    Status status(StatusCode::kServiceError, Delivery::kYes,
+                  std::move(message));
+    status.service_code_ = service_code;
+    return status;
+  }
+  static Status OutOfMemory(const Shortage& shortage) {
+    Status status(StatusCode::kOutOfMemory);
+    status.Details().shortage = shortage;
+    return status;
+  }
+
+  [[nodiscard]] bool ok() const { return code_ == StatusCode::kOk; }
+  [[nodiscard]] StatusCode code() const { return code_; }
+  // Of kServiceError: as the service chose it; otherwise 0.
+  [[nodiscard]] std::int32_t service_code() const { return service_code_; }
+  [[nodiscard]] Delivery delivery() const { return delivery_; }
+  [[nodiscard]] std::string_view message() const {
+    return details_ != nullptr ? std::string_view(details_->message)
+                               : std::string_view();
+  }
+  // Of kOutOfMemory, if the call found out; otherwise zeros.
+  [[nodiscard]] Shortage shortage() const {
+    return details_ != nullptr ? details_->shortage : Shortage();
+  }
+
+  // One line for people: "service error 42: no such user".
+  [[nodiscard]] std::string ToString() const {
+    std::string text(binderlite::ToString(code_));
+    if (code_ == StatusCode::kServiceError) {
+      text += ' ';
+      text += std::to_string(service_code_);
+    }
+    if (const Shortage numbers = shortage(); numbers.size != 0) {
+      text += " (" + std::to_string(numbers.wanted) + " bytes wanted, " +
+              std::to_string(numbers.free) + " of " +
+              std::to_string(numbers.size) + " free)";
+    }
+    if (!message().empty()) {
+      text += ": ";
+      text += message();
+    }
+    return text;
+  }
+
+  friend bool operator==(const Status& status, StatusCode code) {
+    return status.code_ == code;
+  }
+
+ private:
+  struct Rare {
+    std::string message;
+    Shortage shortage;
+  };
+  // Only while the Status is being made, before it is copied.
+  Rare& Details() {
+    if (details_ == nullptr) details_ = std::make_shared<Rare>();
+    return *details_;
+  }
+
+  std::shared_ptr<Rare> details_;
+  std::int32_t service_code_ = 0;
+  StatusCode code_ = StatusCode::kOk;
+  Delivery delivery_ = Delivery::kYes;
+};
+
+namespace api_internal {
+
+[[noreturn]] inline void NoValue(const Status& status) {
+  std::fprintf(stderr, "binderlite: value() of a call that failed: %s\n",
+               status.ToString().c_str());
+  std::fflush(stderr);
+  std::abort();
+}
+
+}  // namespace api_internal
+
+// The result of a call, or why there is none.
+template <class T>
+class [[nodiscard]] Result {
+ public:
+  using value_type = T;
+
+  // NOLINTNEXTLINE(google-explicit-constructor): `return value;` in handlers.
+  template <class U = T>
+  requires(std::is_convertible_v<U, T> &&
+           !std::is_same_v<std::remove_cvref_t<U>, Result> &&
+           !std::is_same_v<std::remove_cvref_t<U>, Status>) Result(U&& value)
+      : value_(std::in_place, std::forward<U>(value)) {}
+  // `status` must not be ok.
+  // NOLINTNEXTLINE(google-explicit-constructor): `return Status::Error(...);`
+  Result(Status status) : status_(std::move(status)) {
+    BINDERLITE_ASSERT(!status_.ok() && "a Result without a value and error");
+    if (status_.ok()) status_ = Status(StatusCode::kFailed);
+  }
+
+  [[nodiscard]] bool ok() const { return value_.has_value(); }
+  [[nodiscard]] explicit operator bool() const { return ok(); }
+  [[nodiscard]] const Status& status() const { return status_; }
+
+  // Ends the program with a message if there is none.
+  [[nodiscard]] T& value() & {
+    if (!ok()) api_internal::NoValue(status_);
+    return *value_;
+  }
+  [[nodiscard]] const T& value() const& {
+    if (!ok()) api_internal::NoValue(status_);
+    return *value_;
+  }
+  [[nodiscard]] T&& value() && {
+    if (!ok()) api_internal::NoValue(status_);
+    return *std::move(value_);
+  }
+  [[nodiscard]] T value_or(T other) && {
+    return ok() ? *std::move(value_) : std::move(other);
+  }
+  // Only if ok().
+  [[nodiscard]] T& operator*() & { return *value_; }
+  [[nodiscard]] const T& operator*() const& { return *value_; }
+  [[nodiscard]] T&& operator*() && { return *std::move(value_); }
+  [[nodiscard]] T* operator->() { return &*value_; }
+  [[nodiscard]] const T* operator->() const { return &*value_; }
+
+ private:
+  std::optional<T> value_;
+  Status status_;
+};
+
+namespace api_internal {
+
+template <class R>
+struct ResultOfImpl {
+  using type = Result<R>;
+};
+template <>
+struct ResultOfImpl<void> {
+  using type = Status;
+};
+
+}  // namespace api_internal
+
+// What a call of a method that returns R answers.
+template <class R>
+using ResultOf = typename api_internal::ResultOfImpl<R>::type;
+
+}  // namespace binderlite
+
+#endif  // BINDERLITE_API_STATUS_H_

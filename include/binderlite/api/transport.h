@@ -1,0 +1,809 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Transport: how calls of the typed API go through the driver. Session finds
+// the thread on which the calling OS thread talks to it; Conversation sends on
+// that thread, reads what comes, and serves what is not for its user: calls
+// that come in meanwhile, reference counts, deaths.
+//
+// The payload of a call is a RequestHeader, in asynchronous calls the object
+// that takes the result, then the arguments; that of a result is the result, or
+// with kTfStatusCode a Status (docs/wire-format.md).
+//
+// A payload that fits into kRoom bytes is written on the stack and copied by
+// the driver; a larger one is measured first and written where its receiver
+// will read it.
+//
+// Blocks in the driver only, with no lock held. libbinder: IPCThreadState.
+
+#ifndef BINDERLITE_API_TRANSPORT_H_
+#define BINDERLITE_API_TRANSPORT_H_
+
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "binderlite/api/death_watch.h"
+#include "binderlite/api/local.h"
+#include "binderlite/api/object.h"
+#include "binderlite/api/process.h"
+#include "binderlite/api/reader.h"
+#include "binderlite/api/remote.h"
+#include "binderlite/api/status.h"
+#include "binderlite/api/writer.h"
+#include "binderlite/config.h"
+#include "binderlite/driver/driver.h"
+#include "binderlite/driver/reserve.h"
+#include "binderlite/sync/stop.h"
+#include "binderlite/wire/commands.h"
+#include "binderlite/wire/errc.h"
+#include "binderlite/wire/flags.h"
+#include "binderlite/wire/structs.h"
+
+namespace binderlite::api_internal {
+
+// What each call begins with.
+struct RequestHeader {
+  std::uint64_t interface_id = 0;
+  std::int64_t deadline = 0;  // steady_clock, nanoseconds; the largest: none.
+  std::uint64_t pending = 0;  // Of an asynchronous call; 0: it is none.
+};
+
+// The interface of what takes the results of asynchronous calls.
+inline constexpr InterfaceInfo kReplyPort = {"binderlite.ReplyPort",
+                                             IdOf("binderlite.ReplyPort")};
+inline constexpr std::uint32_t kResultCode = 1;
+
+// A Status in a payload.
+inline void WriteStatus(Writer& writer, const Status& status) {
+  writer.Number(static_cast<std::uint32_t>(status.code()));
+  writer.Number(status.service_code());
+  const Shortage shortage = status.shortage();
+  writer.Number(shortage.wanted);
+  writer.Number(shortage.free);
+  writer.Number(shortage.size);
+  writer.Length(status.message().size());
+  writer.Bytes(status.message().data(), status.message().size(), 1);
+}
+// What the callee says of a call. Never ok.
+[[nodiscard]] inline Status ReadStatus(Reader& reader) {
+  std::uint32_t code = 0;
+  std::int32_t service_code = 0;
+  Shortage shortage;
+  std::uint32_t length = 0;
+  const std::byte* words = nullptr;
+  const bool valid = reader.Number(code) && reader.Number(service_code) &&
+                     reader.Number(shortage.wanted) &&
+                     reader.Number(shortage.free) &&
+                     reader.Number(shortage.size) && reader.Length(length) &&
+                     (words = reader.Take(length, 1)) != nullptr && code != 0 &&
+                     code <= static_cast<std::uint32_t>(StatusCode::kFailed);
+  if (!valid) {
+    return Status(StatusCode::kMalformed, Delivery::kYes,
+                  "the callee's error cannot be read");
+  }
+  std::string message(reinterpret_cast<const char*>(words), length);
+  switch (static_cast<StatusCode>(code)) {
+    case StatusCode::kServiceError:
+      return Status::Error(service_code, std::move(message));
+    case StatusCode::kOutOfMemory:
+      return Status::OutOfMemory(shortage);
+    default:
+      return Status(static_cast<StatusCode>(code), Delivery::kYes,
+                    std::move(message));
+  }
+}
+
+// The thread on which this OS thread talks to the driver for `process`: that of
+// the handler it is in, or one that it takes for now.
+class [[nodiscard]] Session {
+ public:
+  explicit Session(Process& process) : process_(process) {
+    for (Frame* frame = innermost_frame; frame != nullptr;
+         frame = frame->outer) {
+      if (frame->process == &process && !frame->in_call) {
+        frame_ = frame;
+        return;
+      }
+    }
+    ThreadSlot* const slot = process.Take();
+    taken_.emplace(&process, slot, &slot->thread, /*is_handler=*/false);
+    frame_ = &*taken_;
+  }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session() {
+    if (taken_.has_value()) process_.GiveBack(*taken_->slot);
+  }
+
+  [[nodiscard]] Frame& frame() { return *frame_; }
+  [[nodiscard]] BasicThread<>& thread() { return *frame_->thread; }
+
+ private:
+  Process& process_;
+  Frame* frame_ = nullptr;
+  std::optional<Frame> taken_;
+};
+
+class Conversation {
+ public:
+  static constexpr std::size_t kRoom = 512;
+
+  Conversation(Process& process, Frame& frame)
+      : process_(process), frame_(frame), thread_(*frame.thread) {}
+  Conversation(const Conversation&) = delete;
+  Conversation& operator=(const Conversation&) = delete;
+
+  // Makes a call, or sends a one-way, and waits for what becomes of it.
+  // `pending`: the number of an asynchronous call, whose result goes to `port`.
+  Status Call(std::uint32_t handle, const Request& request,
+              std::uint64_t pending = 0,
+              const std::shared_ptr<ApiObject>& port = nullptr);
+
+  // Serves what comes until the thread or the endpoint is stopped.
+  void Loop() {
+    Incoming incoming;
+    while (Next(incoming, {}, sync::kNoDeadline) == Errc::kOk) {
+      Handle(incoming);
+    }
+  }
+  // Serves what is there, without waiting. How many things that were.
+  std::size_t Drain() {
+    std::size_t count = 0;
+    Incoming incoming;
+    while (Next(incoming, {}, sync::TimePoint::min()) == Errc::kOk) {
+      Handle(incoming);
+      ++count;
+    }
+    return count;
+  }
+  // Serves `incoming`, which is not the answer to a call of ours.
+  void Handle(const Incoming& incoming);
+  // Sends what Handle has left to be sent with the next read, and does what
+  // that brings about.
+  void Finish() {
+    if (HasOutgoing()) {
+      (void)thread_.Send(outgoing_);
+      outgoing_ = {};
+    }
+    if (flattener_.keeps()) (void)Drain();
+  }
+
+  // The reference that stands for `handle`, which is 0 or held by somebody.
+  [[nodiscard]] static std::shared_ptr<ApiObject> FindRemote(
+      Process& process, std::uint32_t handle) {
+    Session session(process);
+    return FindRemote(process, session.thread(), handle);
+  }
+  // Our own endpoint is closed: everything that waits for others ends.
+  static void EndAll(Process& process) {
+    for (const auto& object : process.Remotes()) {
+      static_cast<RemoteObject&>(*object).OnDeath(DeathReason::kEndpointClosed);
+    }
+    process.pending->Close();
+  }
+
+ private:
+  friend class DriverSink;
+
+  // Objects on their way: kept until whoever gets them holds them.
+  class Flattener final : public ObjectWriter {
+   public:
+    explicit Flattener(const Process& process) : process_(process) {}
+    [[nodiscard]] bool Flatten(const std::shared_ptr<ApiObject>& object,
+                               FlatObject& flat) override {
+      if (!object->Flatten(process_, flat)) return false;
+      kept_.push_back(object);
+      return true;
+    }
+    void Drop() { kept_.clear(); }
+    [[nodiscard]] bool keeps() const { return !kept_.empty(); }
+
+   private:
+    const Process& process_;
+    std::vector<std::shared_ptr<ApiObject>> kept_;
+  };
+  class Unflattener final : public ObjectReader {
+   public:
+    Unflattener(Process& process, BasicThread<>& thread)
+        : process_(process), thread_(thread) {}
+    // The buffer that it is in holds what a handle stands for until the new
+    // reference does.
+    [[nodiscard]] std::shared_ptr<ApiObject> Unflatten(
+        const FlatObject& flat) override {
+      if (flat.hdr.type == static_cast<std::uint32_t>(ObjectType::kBinder)) {
+        return process_.FindLocal(flat.binder);
+      }
+      return FindRemote(process_, thread_, flat.handle);
+    }
+
+   private:
+    Process& process_;
+    BasicThread<>& thread_;
+  };
+
+  [[nodiscard]] static std::shared_ptr<ApiObject> FindRemote(
+      Process& process, BasicThread<>& thread, std::uint32_t handle) {
+    bool made = false;
+    std::shared_ptr<ApiObject> object = process.FindOrMake(handle, [&] {
+      made = true;
+      return std::make_shared<RemoteObject>(process.shared_from_this(), handle);
+    });
+    if (made) (void)thread.Acquire(handle);
+    return object;
+  }
+
+  [[nodiscard]] bool HasOutgoing() const {
+    return outgoing_.free_buffer != 0 || outgoing_.reply != nullptr ||
+           outgoing_.call != nullptr;
+  }
+
+  // Sends what is to be sent and reads the next command.
+  Errc Next(Incoming& incoming, const std::stop_token& stop,
+            sync::TimePoint deadline) {
+    frame_.in_call = true;
+    Errc error;
+    if (HasOutgoing()) {
+      error = thread_.Exchange(outgoing_, incoming, stop, deadline);
+      // The failure of something before comes first.
+      if (error == Errc::kBusy) {
+        error = thread_.NextWork(incoming, stop, deadline);
+      } else {
+        outgoing_ = {};
+      }
+    } else {
+      error = thread_.NextWork(incoming, stop, deadline);
+    }
+    frame_.in_call = false;
+    const bool about_nodes =
+        error == Errc::kOk && (incoming.command == Br::BR_INCREFS ||
+                               incoming.command == Br::BR_ACQUIRE);
+    if (!about_nodes) flattener_.Drop();
+    return error;
+  }
+
+  void Serve(const Incoming& incoming);
+  [[nodiscard]] Status StatusOf(Br command, std::uint32_t handle,
+                                std::uint64_t size);
+  [[nodiscard]] Status StatusOf(Errc error, std::uint32_t handle,
+                                std::uint64_t size);
+  void GiveUp() {
+    (void)thread_.Abandon();
+    (void)Drain();
+    Finish();
+  }
+
+  [[nodiscard]] static std::span<const std::byte> DataOf(
+      const TransactionData& data) {
+    return {reinterpret_cast<const std::byte*>(data.buffer),
+            static_cast<std::size_t>(data.data_size)};
+  }
+  [[nodiscard]] static std::span<const std::uint64_t> OffsetsOf(
+      const TransactionData& data) {
+    return {reinterpret_cast<const std::uint64_t*>(data.offsets),
+            static_cast<std::size_t>(data.offsets_size) / 8};
+  }
+  static void Point(TransactionData& data, const std::byte* payload,
+                    const Writer& writer) {
+    data.buffer = reinterpret_cast<std::uint64_t>(payload);
+    data.data_size = writer.size();
+    data.offsets = reinterpret_cast<std::uint64_t>(writer.offsets().data());
+    data.offsets_size = writer.offsets().size_bytes();
+  }
+
+  Process& process_;
+  Frame& frame_;
+  BasicThread<>& thread_;
+  Flattener flattener_{process_};
+  Unflattener unflattener_{process_, thread_};
+  Outgoing outgoing_;
+  TransactionData reply_ = {};
+  std::vector<std::uint64_t> reply_offsets_;
+  alignas(8) std::byte reply_room_[kRoom];
+};
+
+// What the receive memory behind `handle` has left.
+[[nodiscard]] inline Status OutOfMemory(Process& process, std::uint32_t handle,
+                                        std::uint64_t wanted) {
+  Shortage shortage{.wanted = wanted};
+  if (const auto usage = process.proc.MemoryBehind(handle)) {
+    shortage.free = usage->free_bytes;
+    shortage.size = usage->size;
+  }
+  return Status::OutOfMemory(shortage);
+}
+
+[[nodiscard]] inline Status Closed(Delivery delivery) {
+  return Status(StatusCode::kClosed, delivery);
+}
+
+inline Status Conversation::StatusOf(Errc error, std::uint32_t handle,
+                                     std::uint64_t size) {
+  switch (error) {
+    case Errc::kNoProcess:
+      return Status(StatusCode::kDead);
+    case Errc::kNoSpace:
+      return OutOfMemory(process_, handle, size);
+    case Errc::kNotPermitted:
+      return Status(StatusCode::kRefused);
+    case Errc::kClosed:
+    case Errc::kKilled:
+      return Closed(Delivery::kNo);
+    default:
+      return Status(StatusCode::kFailed, Delivery::kNo,
+                    std::string(ToString(error)));
+  }
+}
+
+inline Status Conversation::StatusOf(Br command, std::uint32_t handle,
+                                     std::uint64_t size) {
+  // Set if it was the sending that failed.
+  ExtendedError why = {};
+  (void)thread_.GetExtendedError(why);
+  const bool sending = why.command == static_cast<std::uint32_t>(command);
+  const Delivery delivery = sending ? Delivery::kNo : Delivery::kUnknown;
+  if (command == Br::BR_DEAD_REPLY) return Status(StatusCode::kDead, delivery);
+  if (command == Br::BR_FROZEN_REPLY) return Status(StatusCode::kFrozen);
+  if (!sending) {
+    return Status(StatusCode::kFailed, delivery, "the callee did not answer");
+  }
+  return StatusOf(static_cast<Errc>(-why.param), handle, size);
+}
+
+inline Status Conversation::Call(std::uint32_t handle, const Request& request,
+                                 std::uint64_t pending,
+                                 const std::shared_ptr<ApiObject>& port) {
+  const CallOptions& options = *request.options;
+  if (options.stop.stop_requested()) return Status(StatusCode::kCancelled);
+  const RequestHeader header = {
+      .interface_id = request.interface->id,
+      .deadline = options.deadline.time_since_epoch().count(),
+      .pending = pending};
+  if (options.deadline != sync::kNoDeadline &&
+      options.deadline <= std::chrono::steady_clock::now()) {
+    return Status(StatusCode::kDeadline);
+  }
+  const auto write = [&](Writer& writer) {
+    writer.Bytes(&header, sizeof(header), 8);
+    if (pending != 0) writer.Object(port);
+    if (request.write != nullptr) request.write(writer, request.arguments);
+  };
+  alignas(8) std::byte room[kRoom];
+  Writer writer(room, &flattener_);
+  write(writer);
+  if (writer.failed()) {
+    return Status(StatusCode::kMalformed, Delivery::kNo,
+                  std::string("the arguments cannot be sent: ") + writer.why());
+  }
+  TransactionData data = {};
+  data.target.handle = handle;
+  data.code = request.code;
+  data.flags = kTfAcceptFds | (request.one_way ? kTfOneWay : 0);
+  if (writer.fits()) {
+    Point(data, room, writer);
+    outgoing_.call = &data;
+  } else {
+    Reservation<> reservation;
+    Errc error = thread_.Reserve(handle, writer.size(), reservation, data.flags,
+                                 writer.offsets().size_bytes());
+    if (error != Errc::kOk) return StatusOf(error, handle, writer.size());
+    Writer in_place(reservation.data(), &flattener_);
+    write(in_place);
+    BINDERLITE_ASSERT(in_place.size() == writer.size());
+    Point(data, reservation.data().data(), in_place);
+    frame_.in_call = true;
+    error = thread_.Transact(std::move(reservation), data);
+    frame_.in_call = false;
+    if (error != Errc::kOk) return StatusOf(error, handle, writer.size());
+  }
+
+  Incoming incoming;
+  for (;;) {
+    // A one-way is not waited for but to hear that it is queued.
+    const Errc error = request.one_way
+                           ? Next(incoming, {}, sync::kNoDeadline)
+                           : Next(incoming, options.stop, options.deadline);
+    switch (error) {
+      case Errc::kOk:
+        break;
+      case Errc::kInterrupted:
+        continue;
+      case Errc::kTimedOut:
+        GiveUp();
+        return Status(StatusCode::kDeadline, Delivery::kUnknown);
+      case Errc::kKilled:
+        if (options.stop.stop_requested() && !process_.closing()) {
+          GiveUp();
+          return Status(StatusCode::kCancelled, Delivery::kUnknown);
+        }
+        return Closed(Delivery::kUnknown);
+      case Errc::kClosed:
+        return Closed(Delivery::kUnknown);
+      default:
+        return Status(StatusCode::kFailed, Delivery::kUnknown,
+                      std::string(ToString(error)));
+    }
+    switch (incoming.command) {
+      case Br::BR_REPLY: {
+        const TransactionData& reply = incoming.transaction;
+        Status status;
+        {
+          Reader reader(DataOf(reply), OffsetsOf(reply), &unflattener_);
+          if ((reply.flags & kTfStatusCode) != 0) {
+            status = ReadStatus(reader);
+          } else if (request.read != nullptr &&
+                     !request.read(reader, request.result)) {
+            status = Status(
+                StatusCode::kMalformed, Delivery::kYes,
+                std::string("the result cannot be read: ") +
+                    (reader.why() != nullptr ? reader.why() : "it is invalid"));
+          }
+        }
+        (void)thread_.FreeBuffer(reply.buffer);
+        return status;
+      }
+      case Br::BR_DEAD_REPLY:
+      case Br::BR_FAILED_REPLY:
+      case Br::BR_FROZEN_REPLY:
+        return StatusOf(incoming.command, handle, data.data_size);
+      case Br::BR_TRANSACTION_COMPLETE:
+      case Br::BR_ONEWAY_SPAM_SUSPECT:
+      case Br::BR_TRANSACTION_PENDING_FROZEN:
+        if (request.one_way) return {};
+        break;
+      default:
+        Handle(incoming);
+    }
+  }
+}
+
+// The answer to a call that came through the driver.
+class DriverSink final : public ReplySink {
+ public:
+  explicit DriverSink(Conversation& conversation) : to_(conversation) {}
+
+  void Send(void (*write)(Writer&, const void* result),
+            const void* result) override {
+    BINDERLITE_ASSERT(!answered_);
+    Writer writer(to_.reply_room_, &to_.flattener_);
+    write(writer, result);
+    if (writer.failed()) {
+      Fail(Status(StatusCode::kMalformed, Delivery::kYes,
+                  std::string("the result cannot be sent: ") + writer.why()));
+      return;
+    }
+    if (writer.fits()) {
+      Leave(writer, 0);
+      return;
+    }
+    Reservation<> reservation;
+    const Errc error = to_.thread_.ReserveReply(writer.size(), reservation,
+                                                writer.offsets().size_bytes());
+    if (error == Errc::kNoSpace) {
+      Fail(Status::OutOfMemory({.wanted = writer.size()}));
+      return;
+    }
+    answered_ = true;
+    if (error != Errc::kOk) return;  // Nobody waits for it any more.
+    Writer in_place(reservation.data(), &to_.flattener_);
+    write(in_place, result);
+    BINDERLITE_ASSERT(in_place.size() == writer.size());
+    TransactionData data = {};
+    Conversation::Point(data, reservation.data().data(), in_place);
+    sent_ = to_.thread_.Reply(std::move(reservation), data) == Errc::kOk;
+  }
+  void Fail(const Status& status) override {
+    BINDERLITE_ASSERT(!answered_);
+    Writer writer(to_.reply_room_);
+    WriteStatus(writer, status);
+    if (!writer.fits()) {  // Its words are too many.
+      Writer shorter(to_.reply_room_);
+      WriteStatus(shorter, Shortened(status));
+      Leave(shorter, kTfStatusCode);
+      return;
+    }
+    Leave(writer, kTfStatusCode);
+  }
+  [[nodiscard]] bool answered() const { return answered_; }
+
+ private:
+  static Status Shortened(const Status& status) {
+    constexpr std::size_t kEnough = Conversation::kRoom / 2;
+    std::string words(status.message().substr(0, kEnough));
+    return status.code() == StatusCode::kServiceError
+               ? Status::Error(status.service_code(), std::move(words))
+               : Status(status.code(), status.delivery(), std::move(words));
+  }
+  // It goes out with the next read.
+  void Leave(const Writer& writer, std::uint32_t flags) {
+    answered_ = true;
+    const auto offsets = writer.offsets();
+    to_.reply_offsets_.assign(offsets.begin(), offsets.end());
+    to_.reply_ = {};
+    Conversation::Point(to_.reply_, to_.reply_room_, writer);
+    to_.reply_.offsets =
+        reinterpret_cast<std::uint64_t>(to_.reply_offsets_.data());
+    to_.reply_.flags = flags;
+    to_.outgoing_.reply = &to_.reply_;
+  }
+
+  Conversation& to_;
+  bool answered_ = false;
+  bool sent_ = false;
+};
+
+// The result of an asynchronous call: a one-way to whoever waits for it.
+class PortSink final : public ReplySink {
+ public:
+  PortSink(std::shared_ptr<ApiObject> port, std::uint64_t pending)
+      : port_(std::move(port)), pending_(pending) {}
+
+  void Send(void (*write)(Writer&, const void* result),
+            const void* result) override {
+    Answer answer = {pending_, write, result, nullptr};
+    const Status sent = Give(answer);
+    if (!sent.ok() && sent != StatusCode::kDead) Fail(sent);
+  }
+  void Fail(const Status& status) override {
+    Answer answer = {pending_, nullptr, nullptr, &status};
+    (void)Give(answer);
+  }
+
+ private:
+  struct Answer {
+    std::uint64_t pending;
+    void (*write)(Writer&, const void* result);
+    const void* result;
+    const Status* status;
+  };
+  Status Give(const Answer& answer) {
+    const CallOptions options;
+    return port_->Call({.interface = &kReplyPort,
+                        .code = kResultCode,
+                        .one_way = true,
+                        .options = &options,
+                        .write =
+                            [](Writer& writer, const void* what) {
+                              const auto& a = *static_cast<const Answer*>(what);
+                              writer.Number(a.pending);
+                              writer.Number(std::uint64_t{a.status != nullptr});
+                              if (a.status != nullptr) {
+                                WriteStatus(writer, *a.status);
+                              } else {
+                                a.write(writer, a.result);
+                              }
+                            },
+                        .arguments = &answer});
+  }
+
+  const std::shared_ptr<ApiObject> port_;
+  const std::uint64_t pending_;
+};
+
+// The end of an asynchronous call comes back here.
+class ReplyPortHandler final : public Handler {
+ public:
+  explicit ReplyPortHandler(std::shared_ptr<PendingCalls> pending)
+      : pending_(std::move(pending)) {}
+  void Run(const Caller& /*caller*/, Reader& arguments,
+           ReplySink& /*reply*/) override {
+    std::uint64_t id = 0;
+    std::uint64_t failed = 0;
+    if (!arguments.Number(id) || !arguments.Number(failed)) return;
+    if (failed != 0) {
+      pending_->End(id, ReadStatus(arguments));
+    } else {
+      pending_->End(id, Status(), &arguments);
+    }
+  }
+
+ private:
+  const std::shared_ptr<PendingCalls> pending_;
+};
+
+// Has `object` serve a call, whichever way it came. `reply` is null for a
+// one-way, and answered otherwise.
+inline void Dispatch(const LocalObject& object, std::uint32_t code,
+                     std::uint64_t interface_id, const Caller& caller,
+                     Reader& arguments, ReplySink* reply) {
+  if (code == kPingCode || code == kInterfaceCode) {
+    if (reply == nullptr) return;
+    const std::string_view name = object.interface().name;
+    reply->Send(
+        [](Writer& writer, const void* what) {
+          const auto& words = *static_cast<const std::string_view*>(what);
+          writer.Length(words.size());
+          writer.Bytes(words.data(), words.size(), 1);
+        },
+        &name);
+    return;
+  }
+  const auto refuse = [&](StatusCode why) {
+    if (reply == nullptr) return;
+    reply->Fail(Status(why, Delivery::kYes,
+                       std::string(object.interface().name) + ", method " +
+                           std::to_string(code)));
+  };
+  if (interface_id != object.interface().id) {
+    return refuse(StatusCode::kWrongInterface);
+  }
+  Handler* const handler = object.Find(code);
+  if (handler == nullptr) return refuse(StatusCode::kNoSuchMethod);
+  // A handler does not look whether anybody waits.
+  class Nobody final : public ReplySink {
+   public:
+    void Send(void (*)(Writer&, const void*), const void*) override {}
+    void Fail(const Status&) override {}
+  } nobody;
+  handler->Run(caller, arguments, reply != nullptr ? *reply : nobody);
+}
+
+inline void Conversation::Serve(const Incoming& incoming) {
+  const TransactionData& data = incoming.transaction;
+  const bool one_way = (data.flags & kTfOneWay) != 0;
+  // The buffer keeps the node, and so the object, until it is freed.
+  const auto& object = *reinterpret_cast<const LocalObject*>(data.cookie);
+  {
+    Frame frame(&process_, frame_.slot, &thread_, /*is_handler=*/true);
+    Process::HandlerScope scope(process_, *frame_.slot, &object.interface(),
+                                data.code, data.sender_pid);
+    Reader reader(DataOf(data), OffsetsOf(data), &unflattener_);
+    DriverSink driver_sink(*this);
+    RequestHeader header;
+    std::shared_ptr<ApiObject> port;
+    const std::byte* const begin = reader.Take(sizeof(header), 8);
+    if (begin != nullptr) std::memcpy(&header, begin, sizeof(header));
+    if (header.pending != 0) (void)reader.Object(port);
+    if (!scope.may_run()) {
+      if (!one_way) driver_sink.Fail(Status(StatusCode::kDead));
+    } else if (!reader.ok()) {
+      if (!one_way) driver_sink.Fail(Status(StatusCode::kMalformed));
+    } else {
+      const Caller caller(
+          data.sender_pid, data.sender_euid,
+          incoming.label == 0
+              ? std::string_view()
+              : std::string_view(reinterpret_cast<const char*>(incoming.label)),
+          one_way,
+          std::chrono::steady_clock::time_point(
+              std::chrono::steady_clock::duration(header.deadline)),
+          process_.stop());
+      if (port != nullptr) {
+        PortSink port_sink(std::move(port), header.pending);
+        Dispatch(object, data.code, header.interface_id, caller, reader,
+                 &port_sink);
+      } else {
+        Dispatch(object, data.code, header.interface_id, caller, reader,
+                 one_way ? nullptr : &driver_sink);
+      }
+    }
+  }
+  outgoing_.free_buffer = data.buffer;
+}
+
+inline void Conversation::Handle(const Incoming& incoming) {
+  switch (incoming.command) {
+    case Br::BR_TRANSACTION:
+    case Br::BR_TRANSACTION_SEC_CTX:
+      Serve(incoming);
+      break;
+    case Br::BR_INCREFS:
+      (void)thread_.IncRefsDone(incoming.node);
+      break;
+    case Br::BR_ACQUIRE:
+      process_.Acquired(incoming.node.ptr);
+      (void)thread_.AcquireDone(incoming.node);
+      break;
+    case Br::BR_RELEASE: {
+      const std::shared_ptr<ApiObject> unheld =
+          process_.Released(incoming.node.ptr);
+      if (unheld == nullptr) break;
+      // Only LocalObjects are exported.
+      const auto& object = static_cast<const LocalObject&>(*unheld);
+      if (object.options.on_unreferenced) object.options.on_unreferenced();
+      break;
+    }
+    case Br::BR_DEAD_BINDER: {
+      const std::uint64_t cookie = incoming.node.cookie;
+      if (const std::shared_ptr<ApiObject> object =
+              process_.FindDeath(cookie)) {
+        // Only RemoteObjects have cookies.
+        static_cast<RemoteObject&>(*object).OnDeath(DeathReason::kDied);
+      }
+      process_.ForgetDeath(cookie);
+      (void)thread_.DeadBinderDone(cookie);
+      break;
+    }
+    case Br::BR_SPAWN_LOOPER:
+      process_.SpawnLooper();
+      break;
+    default:
+      break;  // Nothing that anybody here waits for.
+  }
+}
+
+// --- RemoteObject -----------------------------------------------------------
+
+inline RemoteObject::~RemoteObject() {
+  std::uint64_t cookie = 0;
+  {
+    sync::MutexLock lock(mu_);
+    cookie = cookie_;
+  }
+  if (!process_->closing()) {
+    Session session(*process_);
+    if (cookie != 0) {
+      (void)session.thread().ClearDeathNotification(handle_, cookie);
+    }
+    (void)session.thread().Release(handle_);
+  }
+  if (cookie != 0) process_->ForgetDeath(cookie);
+  process_->ForgetRemote(handle_);
+}
+
+inline Status RemoteObject::Watch() {
+  if (process_->closing()) return Closed(Delivery::kNo);
+  std::uint64_t cookie = 0;
+  {
+    sync::MutexLock lock(mu_);
+    if (dead_ || cookie_ != 0) return {};
+    cookie = cookie_ = process_->NewDeath(weak_from_this());
+  }
+  process_->Serve();
+  Session session(*process_);
+  const Errc error = session.thread().RequestDeathNotification(handle_, cookie);
+  return error == Errc::kOk ? Status() : Closed(Delivery::kNo);
+}
+
+inline Status RemoteObject::Call(const Request& request) {
+  if (process_->closing()) return Closed(Delivery::kNo);
+  Session session(*process_);
+  Conversation conversation(*process_, session.frame());
+  return conversation.Call(handle_, request);
+}
+
+inline void RemoteObject::CallLater(const Request& request,
+                                    std::unique_ptr<Completion> completion) {
+  const Status watched = Watch();
+  if (!watched.ok()) return completion->Done(watched, nullptr);
+  const std::uint64_t id =
+      process_->pending->Add(std::move(completion), this, *request.options);
+  if (id == 0) return;
+  Request one_way = request;
+  one_way.one_way = true;
+  Status sent;
+  {
+    Session session(*process_);
+    Conversation conversation(*process_, session.frame());
+    sent = conversation.Call(handle_, one_way, id, process_->ReplyPort([&] {
+      auto port = std::make_shared<LocalObject>(process_, &kReplyPort,
+                                                ServiceOptions());
+      port->Add(kResultCode,
+                std::make_shared<ReplyPortHandler>(process_->pending));
+      return port;
+    }));
+  }
+  if (!sent.ok()) return process_->pending->End(id, std::move(sent));
+  bool dead = false;
+  {
+    sync::MutexLock lock(mu_);
+    dead = dead_;
+  }
+  // It was too late to be ended with the others.
+  if (dead) {
+    process_->pending->End(id, Status(StatusCode::kDead, Delivery::kUnknown));
+  }
+}
+
+}  // namespace binderlite::api_internal
+
+#endif  // BINDERLITE_API_TRANSPORT_H_

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Abandon: giving up the call for whose reply a thread waits, and nothing else
+// of what it does. The kernel has only THREAD_EXIT for that, which also ends
+// the calls that the thread is serving; to everybody else this looks the same:
+//
+//   the call is         what becomes of it
+//   ------------------  -----------------------------------------------------
+//   queued              delivered, as from a thread that is gone
+//   being served        goes on; its reply fails with BR_DEAD_REPLY
+//   answered, not read  the reply is dropped
+//
+// Calls that came back to the thread meanwhile, and that it has not read, stay
+// on its list: it should read until there is nothing left.
+//
+// Locks: the queues mutex of the thread's Proc, and in it the transaction's.
+
+#ifndef BINDERLITE_DRIVER_ABANDON_H_
+#define BINDERLITE_DRIVER_ABANDON_H_
+
+#include <atomic>
+
+#include "binderlite/config.h"
+#include "binderlite/core/proc.h"
+#include "binderlite/core/thread.h"
+#include "binderlite/core/transaction.h"
+#include "binderlite/core/work.h"
+#include "binderlite/driver/guest.h"
+#include "binderlite/sync/locking.h"
+#include "binderlite/sync/mutex_lock.h"
+
+namespace binderlite::driver {
+
+template <LockingPolicy L>
+void Abandon(core::Thread<L>& self) {
+  core::WorkList replies;
+  {
+    sync::MutexLock queues(self.proc->queues_mu);
+    if (self.is_dead.load(std::memory_order_relaxed)) return;
+    core::Transaction<L>* const top = self.stack;
+    if (top != nullptr && !top->IsServedBy(self)) {
+      // From now on it may end at any moment, and whoever ends it then looks
+      // at its parent, which is still ours to answer.
+      self.stack = top->from_parent;
+      sync::MutexLock ends(top->mu);
+      BINDERLITE_ASSERT(top->from == &self);
+      top->from_parent = nullptr;
+      top->ResetSender();
+    }
+    DropErrors(self);
+    TakeAnswers(self, replies);
+    if (self.todo.empty()) self.process_todo = false;
+  }
+  DropReplies<L>(*self.proc, replies);
+}
+
+}  // namespace binderlite::driver
+
+#endif  // BINDERLITE_DRIVER_ABANDON_H_
