@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// expect: binderlite: a Service is not a type of arguments or results
+#include <string>
+#include <string_view>
+
+#include "binderlite/binderlite.h"
+
+namespace bl = binderlite;
+
+struct Greeter {
+  static constexpr bl::InterfaceName kName = "demo.Greeter";
+  bl::Method<1, std::string(std::string_view)> Hello;
+  bl::OneWay<2, void(std::string_view)> Note;
+};
+
+struct Wrong {
+  static constexpr bl::InterfaceName kName = "demo.Wrong";
+  bl::Method<1, void(bl::Service<Greeter>)> A;
+};
+void Use(const bl::Proxy<Wrong>& wrong) {
+  (void)wrong->A(bl::Service<Greeter>());
+}
