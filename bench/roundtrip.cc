@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Synchronous round trips between two threads: the driver through its typed
-// operations and through byte streams, as it comes (typed, streams), with
-// Abseil's deadlock detection as Debian ships it (-detect), with threads that
+// operations and through byte streams, as it comes (typed, streams), and through
+// the typed API (api, and on the caller's thread, api-caller); with Abseil's
+// deadlock detection as Debian ships it (-detect), with threads that
 // sleep at once (-park), and in each locking discipline; beside what plain C++
 // needs to hand a payload over and back. support/payload.h says what is written
 // and checked.
@@ -12,6 +13,7 @@
 // Compare figures of one run only. scripts/bench runs it with the rest.
 
 #include "binderlite/binderlite.h"
+#include "support/api.h"
 #include "support/binder.h"
 #include "support/measure.h"
 #include "support/peers.h"
@@ -44,6 +46,9 @@ int main(int argc, char** argv) {
   RegisterRoundTrips<Detecting<Typed>>("typed-detect", kSizes);
   RegisterRoundTrips<Detecting<Streams>>("streams-detect", kSizes);
   RegisterRoundTrips<bench::OnCallerBinder<Default>>("caller", kSizes);
+  RegisterRoundTrips<bench::ApiBinder>("api", kSizes);
+  RegisterRoundTrips<bench::ApiBinder>("api-caller", kSizes,
+                                       /*on_callers=*/true);
   RegisterRoundTrips<Typed>("typed-park", kSizes,
                             bl::sync::WaitOptions::ParkAtOnce());
   RegisterRoundTrips<Discipline<bl::Relock::kAlways>>("kAlways", kTwoSizes);

@@ -12,6 +12,7 @@
 #ifndef BINDERLITE_API_BINDER_H_
 #define BINDERLITE_API_BINDER_H_
 
+#include <concepts>
 #include <optional>
 #include <string>
 #include <utility>
@@ -43,8 +44,9 @@ class Binder {
   [[nodiscard]] Endpoint Open(EndpointOptions options) {
     return Endpoint(context_, std::move(options));
   }
-  [[nodiscard]] Endpoint Open(std::string name) {
-    return Endpoint(context_, {.name = std::move(name)});
+  template <std::convertible_to<std::string> Name>
+  [[nodiscard]] Endpoint Open(Name&& name) {
+    return Endpoint(context_, {.name = std::forward<Name>(name)});
   }
 
   // The driver beneath: its dumps, snapshots, and raw Procs beside endpoints.

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "binderlite/binderlite.h"
+#include "binderlite/api/endpoint.h"
 
 namespace bl = binderlite;
 

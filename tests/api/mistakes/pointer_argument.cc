@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "binderlite/binderlite.h"
+#include "binderlite/api/endpoint.h"
 
 namespace bl = binderlite;
 
