@@ -168,18 +168,18 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls> {
         mu_.Await(absl::Condition(&changed));
         continue;
       }
-      const auto [first, id] = *by_deadline_.begin();
-      if (first > now) {
-        const auto changed = [this, first = first] {
+      const auto first = *by_deadline_.begin();
+      if (first.first > now) {
+        const auto changed = [this, &first] {
           mu_.AssertHeld();
           return closed_ || by_deadline_.empty() ||
-                 by_deadline_.begin()->first < first;
+                 *by_deadline_.begin() != first;
         };
         (void)mu_.AwaitWithTimeout(absl::Condition(&changed),
-                                   absl::FromChrono(first - now));
+                                   absl::FromChrono(first.first - now));
         continue;
       }
-      Call call = Remove(calls_.find(id));
+      Call call = Remove(calls_.find(first.second));
       mu_.Unlock();
       call.completion->Done(Status(StatusCode::kDeadline, Delivery::kUnknown),
                             nullptr);

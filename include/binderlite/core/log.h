@@ -73,9 +73,8 @@ class TransactionLog {
         found.back().second.complete &= whole;
       }
     });
-    std::stable_sort(
-        found.begin(), found.end(),
-        [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::sort(found.begin(), found.end(),
+              [](const auto& a, const auto& b) { return a.first < b.first; });
     const std::size_t old =
         found.size() > kEntries ? found.size() - kEntries : 0;
     std::vector<LogEntry> entries;
