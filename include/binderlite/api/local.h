@@ -80,7 +80,10 @@ class LocalObject final : public ApiObject,
         ptr_(process_->NewPtr()) {
     if (options.run_on_callers) process_->proc.RunOnCallers(ptr_);
   }
-  ~LocalObject() override { process_->Forget(ptr_); }
+  ~LocalObject() override {
+    if (options.run_on_callers) process_->proc.RunOnCallers(ptr_, false);
+    process_->Forget(ptr_);
+  }
 
   // Before it is given to anybody. `handler` stays the caller's, which keeps it
   // as long as the object; null: the method is not implemented.

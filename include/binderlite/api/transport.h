@@ -195,7 +195,9 @@ class Conversation {
  private:
   friend class DriverSink;
 
-  // Objects on their way: kept until whoever gets them holds them.
+  // Objects on their way: kept until whoever gets them holds them, which this
+  // thread reads of (BR_INCREFS, BR_ACQUIRE) before it reads what has become of
+  // the payload.
   class Flattener final : public ObjectWriter {
    public:
     explicit Flattener(const Process& process) : process_(process) {}
@@ -247,6 +249,22 @@ class Conversation {
            outgoing_.call != nullptr;
   }
 
+  // What a thread reads last of something that it has sent.
+  [[nodiscard]] static bool IsOutcome(Br command) {
+    switch (command) {
+      case Br::BR_REPLY:
+      case Br::BR_TRANSACTION_COMPLETE:
+      case Br::BR_ONEWAY_SPAM_SUSPECT:
+      case Br::BR_TRANSACTION_PENDING_FROZEN:
+      case Br::BR_DEAD_REPLY:
+      case Br::BR_FAILED_REPLY:
+      case Br::BR_FROZEN_REPLY:
+        return true;
+      default:
+        return false;
+    }
+  }
+
   // Sends what is to be sent and reads the next command.
   Errc Next(Incoming& incoming, const std::stop_token& stop,
             sync::TimePoint deadline) {
@@ -264,10 +282,8 @@ class Conversation {
       error = thread_.NextWork(incoming, stop, deadline);
     }
     frame_.in_call = false;
-    const bool about_nodes =
-        error == Errc::kOk && (incoming.command == Br::BR_INCREFS ||
-                               incoming.command == Br::BR_ACQUIRE);
-    if (!about_nodes) flattener_.Drop();
+    // What was sent has arrived, and been heard of before that: see Flattener.
+    if (error == Errc::kOk && IsOutcome(incoming.command)) flattener_.Drop();
     return error;
   }
 
@@ -662,7 +678,10 @@ inline void Conversation::Serve(const Incoming& incoming) {
     std::shared_ptr<ApiObject> port;
     const std::byte* const begin = reader.Take(sizeof(header), 8);
     if (begin != nullptr) std::memcpy(&header, begin, sizeof(header));
-    if (header.pending != 0) (void)reader.Object(port);
+    // Only one-ways are answered elsewhere.
+    if (header.pending != 0 && (!one_way || !reader.Object(port))) {
+      reader.Fail("a result cannot go there");
+    }
     if (!scope.may_run()) {
       if (!one_way) driver_sink.Fail(Status(StatusCode::kDead));
     } else if (!reader.ok()) {
@@ -686,6 +705,7 @@ inline void Conversation::Serve(const Incoming& incoming) {
                  one_way ? nullptr : &driver_sink);
       }
     }
+    BINDERLITE_ASSERT(one_way || driver_sink.answered());
   }
   outgoing_.free_buffer = data.buffer;
 }

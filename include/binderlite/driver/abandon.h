@@ -49,7 +49,8 @@ void Abandon(core::Thread<L>& self) {
     }
     DropErrors(self);
     TakeAnswers(self, replies);
-    if (self.todo.empty()) self.process_todo = false;
+    // What is left waits for nothing more to come with it: it has to be read.
+    self.process_todo = !self.todo.empty();
   }
   DropReplies<L>(*self.proc, replies);
 }
