@@ -22,6 +22,8 @@ TITLES = {
     "streams-detect": "**binderlite**, streams, deadlock detection on",
     "typed-park": "**binderlite**, typed, sleeping at once",
     "caller": "**binderlite**, handler on the caller's thread",
+    "api": "**binderlite**, typed API",
+    "api-caller": "**binderlite**, typed API, on the caller's thread",
     "inplace": "**binderlite**, payload made in place",
     "kAlways": "**binderlite**, `kAlways`",
     "kUnlessKilled": "**binderlite**, `kUnlessKilled`",
@@ -161,6 +163,17 @@ def one_way(results):
     return markdown(["", *(f"{size(s)}, {p}" for p, s in columns)], lines)
 
 
+def asynchronous(results):
+    lines = [[f"{r[1]} outstanding",
+              cell(results.stat("/".join(("async", *r)), "p50"), 1e3),
+              cell(results.stat("/".join(("async", *r)), "rate"), 1e3),
+              cell(results.stat("/".join(("async", *r)), "cpu"), 1e3),
+              cell(results.stat("/".join(("async", *r)), "switches"))]
+             for r in parts(results, "async")]
+    return markdown(["", "us per call", "thousand calls/s", "CPU, us",
+                     "switches"], lines)
+
+
 def nested(results):
     rows = parts(results, "nested")
     depths = _column(rows, 2)
@@ -286,6 +299,7 @@ TABLES = {
     "clients": lambda results, loopers, counter, scale: clients(
         results, loopers, counter, float(scale)),
     "oneway": one_way,
+    "async": asynchronous,
     "nested": nested,
     "operations": operations,
     "lab": lambda results, arrangement, counter, scale: lab(

@@ -240,6 +240,12 @@ TARGETS = [
                Figure("least rate of N = 1..16 / that of N = 1, 4 loopers",
                       _least_scaling, ">=", 1),
            ]),
+    Target("typed-api", "typed API, string of 128 B, split",
+           "<= 1.6x the driver's typed operations", [
+               Figure("api / typed",
+                      _ratio("roundtrip/api/split/128",
+                             "roundtrip/typed/split/128"), "<=", 1.6),
+           ]),
     Target("one-way", "one-way messages of 16 B, beside TBB's bounded queue",
            "split >= 1x, free >= 0.5x", [
                Figure("typed / tbb, split",
