@@ -427,11 +427,11 @@ TEST(CodecTest, Descriptors) {
     std::vector<Fd> read;
     ASSERT_TRUE(Decode(payload, read));
     ASSERT_EQ(read.size(), 2u);
-    for (int i = 0; i < 2; ++i) {
+    for (std::size_t i = 0; i < 2; ++i) {
       EXPECT_TRUE(testing::IsOpen(read[i].get()));
       EXPECT_NE(read[i].get(), fds[i].get());
     }
-    std::optional<Fd> none(Fd(testing::OpenNull()));
+    std::optional<Fd> none = Fd(testing::OpenNull());
     ASSERT_TRUE(Decode(Encode(std::optional<Fd>()), none));
     EXPECT_EQ(none, std::nullopt);
 

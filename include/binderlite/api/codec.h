@@ -18,10 +18,11 @@
 // std::string_view and std::span<const T> are read in place: what they show
 // lies in the payload, and is gone with it.
 //
-// Containers, variants and the types of <chrono> are known by what they can do,
-// not by name. Their headers are long, and whoever sends a map has included
-// <map>; this way those who do not, do not pay for it. Other maps (those of
-// Abseil, say) come with it for nothing.
+// Maps, sets, variants, arrays and the types of <chrono> are known by what they
+// can do, not by name. Their headers take twice as long to compile as all of
+// this (0.12 s against 0.06 s beyond <string>, <vector> and <memory>), and
+// whoever sends a map has included <map>. Other maps, those of Abseil say, come
+// with it for nothing.
 //
 // No locks. Reading makes no room for elements beyond what the payload is long;
 // each that was there may make more.
@@ -70,12 +71,12 @@ template <class T>
 namespace api_internal {
 
 template <class T>
-inline constexpr bool kHasWrite = requires(Writer& writer, const T& value) {
+concept HasWrite = requires(Writer& writer, const T& value) {
   Codec<T>::Write(writer, value);
 };
 template <class T>
-inline constexpr bool kHasRead = requires(Reader& reader, T& value) {
-  static_cast<bool>(Codec<T>::Read(reader, value));
+concept HasRead = requires(Reader& reader, T& value) {
+  { Codec<T>::Read(reader, value) } -> std::convertible_to<bool>;
 };
 
 enum class Kind {
@@ -120,8 +121,8 @@ inline constexpr Kind
         Kind::kString;
 template <class T, class A>
 inline constexpr Kind kNamedKind<std::vector<T, A>> = Kind::kVector;
-template <class T>
-inline constexpr Kind kNamedKind<std::span<const T>> = Kind::kSpan;
+template <class T, std::size_t kExtent>
+inline constexpr Kind kNamedKind<std::span<T, kExtent>> = Kind::kSpan;
 template <class T>
 inline constexpr Kind kNamedKind<std::optional<T>> = Kind::kOptional;
 template <class T>
@@ -201,7 +202,7 @@ concept TimePointLike = requires(const T& time) {
 
 template <class T>
 consteval Kind Classify() {
-  if constexpr (kHasWrite<T> || kHasRead<T>) {
+  if constexpr (HasWrite<T> || HasRead<T>) {
     return Kind::kUser;
   } else if constexpr (std::is_same_v<T, bool>) {
     return Kind::kBool;
@@ -268,13 +269,14 @@ template <class T, bool kReading>
 consteval bool CanDo() {
   constexpr Kind kOf = kKind<T>;
   if constexpr (kOf == Kind::kUser) {
-    return kReading ? kHasRead<T> : kHasWrite<T>;
+    return kReading ? HasRead<T> : HasWrite<T>;
   } else if constexpr (kOf == Kind::kNone || kOf == Kind::kPointer) {
     return false;
   } else if constexpr (kOf == Kind::kCString) {
     return !kReading;
   } else if constexpr (kOf == Kind::kSpan) {
-    return kIsPlain<typename T::value_type>;
+    return std::is_const_v<typename T::element_type> &&
+           T::extent == std::dynamic_extent && kIsPlain<typename T::value_type>;
   } else if constexpr (kOf == Kind::kVector || kOf == Kind::kArray ||
                        kOf == Kind::kOptional) {
     return CanDo<typename T::value_type, kReading>();
@@ -303,9 +305,9 @@ constexpr void Check() {
   static_assert(!std::is_array_v<T> || kKind<T> == Kind::kCString,
                 "binderlite: C arrays cannot be sent: use std::array");
   static_assert(kKind<T> != Kind::kSpan || CanDo<T, kReading>(),
-                "binderlite: this std::span cannot be sent: its elements have "
-                "to be const, and of an arithmetic type other than bool; use "
-                "std::vector<T>");
+                "binderlite: this std::span cannot be sent: it has to be a "
+                "std::span<const T> of arithmetic elements other than bool; "
+                "use std::vector<T>");
   static_assert(kKind<T> != Kind::kNone || std::is_array_v<T>,
                 "binderlite: this type cannot be sent: specialise "
                 "binderlite::Codec<T>, or make it an aggregate");
@@ -722,6 +724,8 @@ template <class T>
     return reader.Object(value);
   } else if constexpr (kOf == Kind::kFd) {
     return reader.Descriptor(value);
+  } else {
+    return false;  // Check() has said why
   }
 }
 
