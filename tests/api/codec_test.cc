@@ -172,6 +172,8 @@ TEST(CodecTest, Text) {
   EXPECT_EQ(Encode("text").data, payload.data);
   const char* const pointer = "text";
   EXPECT_EQ(Encode(pointer).data, payload.data);
+  const char full[4] = {'t', 'e', 'x', 't'};
+  EXPECT_EQ(Encode(full).data, payload.data);
 }
 
 TEST(CodecTest, ANullPointerIsNoText) {

@@ -24,8 +24,8 @@
 // whoever sends a map has included <map>. Other maps, those of Abseil say, come
 // with it for nothing.
 //
-// No locks. Reading makes no room for elements beyond what the payload is long;
-// each that was there may make more.
+// No locks. Reading reserves no more memory than the payload is long, whatever
+// it says; elements that are there may then take more.
 
 #ifndef BINDERLITE_API_CODEC_H_
 #define BINDERLITE_API_CODEC_H_
@@ -587,12 +587,19 @@ void WriteValue(Writer& writer, const T& value) {
   } else if constexpr (kOf == Kind::kString || kOf == Kind::kStringView) {
     api_internal::WriteText(writer, value);
   } else if constexpr (kOf == Kind::kCString) {
-    const char* const text = value;
-    if (text == nullptr) {
+    if constexpr (std::is_array_v<T>) {
+      // A literal, or an array that may be full.
+      const void* const end = std::memchr(value, 0, sizeof(value));
+      const auto size =
+          end == nullptr
+              ? sizeof(value)
+              : static_cast<std::size_t>(static_cast<const char*>(end) - value);
+      api_internal::WriteText(writer, {value, size});
+    } else if (value == nullptr) {
       writer.Fail("null where there has to be text");
-      return;
+    } else {
+      api_internal::WriteText(writer, value);
     }
-    api_internal::WriteText(writer, text);
   } else if constexpr (kOf == Kind::kSpan || kOf == Kind::kVector) {
     writer.Length(value.size());
     api_internal::WriteElements(writer, value);
