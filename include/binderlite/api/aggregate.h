@@ -49,94 +49,97 @@ concept HasBase = requires {
 template <Aggregate T>
 consteval std::size_t CountFields() {
   // clang-format off
-  if constexpr (!requires { T{{}}; })
+  if constexpr (!requires { T{{}}; }) {
     return 0;
-  else if constexpr (!requires { T{{},{}}; })
+  } else if constexpr (!requires { T{{},{}}; }) {
     return 1;
-  else if constexpr (!requires { T{{},{},{}}; })
+  } else if constexpr (!requires { T{{},{},{}}; }) {
     return 2;
-  else if constexpr (!requires { T{{},{},{},{}}; })
+  } else if constexpr (!requires { T{{},{},{},{}}; }) {
     return 3;
-  else if constexpr (!requires { T{{},{},{},{},{}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{}}; }) {
     return 4;
-  else if constexpr (!requires { T{{},{},{},{},{},{}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{}}; }) {
     return 5;
-  else if constexpr (!requires { T{{},{},{},{},{},{},{}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{},{}}; }) {
     return 6;
-  else if constexpr (!requires { T{{},{},{},{},{},{},{},{}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{},{},{}}; }) {
     return 7;
-  else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{}}; }) {
     return 8;
-  else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{}}; }) {
     return 9;
-  else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{}}; }) {
     return 10;
-  else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{}}; }) {
     return 11;
-  else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},
+                    {}}; }) {
     return 12;
-  else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},
-      {}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},
+                    {}}; }) {
     return 13;
-  else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},
-      {}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},
+                    {}}; }) {
     return 14;
-  else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},
-      {}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},
+                    {},{}}; }) {
     return 15;
-  else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},
-      {},{}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},
+                    {},{},{}}; }) {
     return 16;
-  else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},
-      {},{},{}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},
+                    {},{},{},{}}; }) {
     return 17;
-  else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},
-      {},{},{},{}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},
+                    {},{},{},{},{}}; }) {
     return 18;
-  else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},
-      {},{},{},{},{}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},
+                    {},{},{},{},{},{}}; }) {
     return 19;
-  else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},
-      {},{},{},{},{},{}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},
+                    {},{},{},{},{},{},{}}; }) {
     return 20;
-  else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},
-      {},{},{},{},{},{},{}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},
+                    {},{},{},{},{},{},{},{}}; }) {
     return 21;
-  else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},
-      {},{},{},{},{},{},{},{}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},
+                    {},{},{},{},{},{},{},{},{}}; }) {
     return 22;
-  else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},
-      {},{},{},{},{},{},{},{},{}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},
+                    {},{},{},{},{},{},{},{},{},{}}; }) {
     return 23;
-  else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},
-      {},{},{},{},{},{},{},{},{},{}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},
+                    {},{},{},{},{},{},{},{},{},{},{}}; }) {
     return 24;
-  else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},
-      {},{},{},{},{},{},{},{},{},{},{}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},
+                    {},{},{},{},{},{},{},{},{},{},{},{}}; }) {
     return 25;
-  else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},
-      {},{},{},{},{},{},{},{},{},{},{},{}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},
+                    {},{},{},{},{},{},{},{},{},{},{},{},{}}; }) {
     return 26;
-  else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},
-      {},{},{},{},{},{},{},{},{},{},{},{},{}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},
+                    {},{},{},{},{},{},{},{},{},{},{},{},{},{}}; }) {
     return 27;
-  else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},
-      {},{},{},{},{},{},{},{},{},{},{},{},{},{}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},
+                    {},{},{},{},{},{},{},{},{},{},{},{},{},{},{}}; }) {
     return 28;
-  else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},
-      {},{},{},{},{},{},{},{},{},{},{},{},{},{},{}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},
+                    {},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}}; }) {
     return 29;
-  else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},
-      {},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},
+                    {},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}}; }) {
     return 30;
-  else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},
-      {},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},
+                    {},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}}; }) {
     return 31;
-  else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},
-      {},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}}; })
+  } else if constexpr (!requires { T{{},{},{},{},{},{},{},{},{},{},{},{},{},{},
+                    {},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},
+                    {}}; }) {
     return 32;
-  else
+  } else {
     return kMostFields + 1;
+  }
   // clang-format on
 }
 

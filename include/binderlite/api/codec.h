@@ -600,7 +600,8 @@ void WriteValue(Writer& writer, const T& value) {
     } else {
       api_internal::WriteText(writer, value);
     }
-  } else if constexpr (kOf == Kind::kSpan || kOf == Kind::kVector) {
+  } else if constexpr (kOf == Kind::kSpan || kOf == Kind::kVector ||
+                       kOf == Kind::kSet) {
     writer.Length(value.size());
     api_internal::WriteElements(writer, value);
   } else if constexpr (kOf == Kind::kArray) {
@@ -626,9 +627,6 @@ void WriteValue(Writer& writer, const T& value) {
       WriteValue<typename T::key_type>(writer, key);
       WriteValue<typename T::mapped_type>(writer, mapped);
     }
-  } else if constexpr (kOf == Kind::kSet) {
-    writer.Length(value.size());
-    api_internal::WriteElements(writer, value);
   } else if constexpr (kOf == Kind::kVariant) {
     api_internal::WriteVariant(writer, value);
   } else if constexpr (kOf == Kind::kDuration) {
