@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cfloat>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -333,12 +334,22 @@ TEST(CodecTest, ReadsIntoAnyValue) {
   EXPECT_EQ(text, "text");
 }
 
+// Whatever is in the bytes that it does not use.
 TEST(CodecTest, LongDoublesHaveNoGarbage) {
-  const Payload payload = Encode(1.0L);
+  constexpr std::size_t kUsed = LDBL_MANT_DIG == 64 ? 10 : 16;
+  long double value = 1;
+  std::byte bytes[sizeof(value)];
+  std::memset(bytes, 0xee, sizeof(bytes));
+  std::memcpy(bytes, &value, kUsed);
+  std::memcpy(&value, bytes, sizeof(bytes));
+  const Payload payload = Encode(value);
   ASSERT_EQ(payload.data.size(), 16u);
-  for (std::size_t i = api_internal::kLongDoubleBytes; i < 16; ++i) {
+  for (std::size_t i = kUsed; i < 16; ++i) {
     EXPECT_EQ(payload.data[i], std::byte{0});
   }
+  long double read = 0;
+  ASSERT_TRUE(Decode(payload, read));
+  EXPECT_EQ(read, 1);
 }
 
 TEST(CodecTest, NotANumberKeepsItsBits) {
@@ -516,6 +527,7 @@ TEST(CodecTest, OptionalArgumentsAfterAFailure) {
   Reader reader({});
   reader.Fail("for a test");
   std::optional<int> value;
+  EXPECT_FALSE(ReadArgument(reader, value));
   EXPECT_FALSE(ReadArguments(reader, value));
 }
 

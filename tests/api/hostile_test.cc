@@ -363,6 +363,19 @@ TEST(HostileTest, LengthsWithoutElements) {
   }
 }
 
+// A length that the payload could have, but of elements that are not there:
+// they are much larger than what stands for them.
+TEST(HostileTest, LengthsOfLargeElements) {
+  Payload payload;
+  payload.data.resize(4096, std::byte{2});
+  const std::uint32_t length = 4092;
+  std::memcpy(payload.data.data(), &length, sizeof(length));
+  CountedVector<Bulky> value;
+  allocated = 0;
+  EXPECT_FALSE(Decode(payload, value));
+  EXPECT_LE(allocated, payload.data.size());
+}
+
 // Memory is in proportion to the payload, even where one byte stands for a lot.
 TEST(HostileTest, MemoryIsInProportion) {
   using Value =
