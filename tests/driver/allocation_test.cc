@@ -97,6 +97,9 @@ class ABSL_LOCKABLE CountingStopMutex {
     acquisitions.fetch_add(1, std::memory_order_relaxed);
     return mu_.Lock(signals);
   }
+  [[nodiscard]] bool TryLock() ABSL_EXCLUSIVE_TRYLOCK_FUNCTION(true) {
+    return mu_.TryLock();
+  }
   void Unlock() ABSL_UNLOCK_FUNCTION() { mu_.Unlock(); }
   void AssertHeld() const ABSL_ASSERT_EXCLUSIVE_LOCK() { mu_.AssertHeld(); }
   [[nodiscard]] int waiters() const { return mu_.waiters(); }

@@ -108,6 +108,25 @@ TYPED_TEST_P(PrimitivesContract, RequestedStopWinsOverAFreeStopMutex) {
   if (locked) mu.Unlock();
 }
 
+TYPED_TEST_P(PrimitivesContract, TryLockTakesAFreeStopMutexOnly) {
+  using P = typename TypeParam::P;
+  typename P::StopMutex mu;
+  const bool first = mu.TryLock();
+  EXPECT_TRUE(first);
+  if (first) {
+    {
+      typename P::Worker other("other", [&] {
+        const bool second = mu.TryLock();
+        EXPECT_FALSE(second);
+        if (second) mu.Unlock();
+      });
+    }
+    mu.Unlock();
+  }
+  mu.Lock();
+  mu.Unlock();
+}
+
 TYPED_TEST_P(PrimitivesContract, BlockedStopMutexLockIsStopped) {
   using P = typename TypeParam::P;
   for (int i = 0; i < 200; ++i) {
@@ -355,12 +374,12 @@ TYPED_TEST_P(PrimitivesContract, ClockIsMonotonicAndHasAPast) {
 
 REGISTER_TYPED_TEST_SUITE_P(
     PrimitivesContract, MutexExcludes, StopMutexExcludes,
-    RequestedStopWinsOverAFreeStopMutex, BlockedStopMutexLockIsStopped,
-    StopBeforeReleaseWins, StopMutexReleaseReachesAWaiter,
-    StoppedWaiterPassesTheWakeUpOn, ParkerRemembersOneWake,
-    PermitWinsOverAPassedDeadline, StopWinsOverAPermitAndKeepsIt,
-    WakeReachesASleeper, StopReachesASleeper, ParkersPingPong,
-    WorkerRunsItsFunctionAndJoins, WorkerMakesAWorker,
+    RequestedStopWinsOverAFreeStopMutex, TryLockTakesAFreeStopMutexOnly,
+    BlockedStopMutexLockIsStopped, StopBeforeReleaseWins,
+    StopMutexReleaseReachesAWaiter, StoppedWaiterPassesTheWakeUpOn,
+    ParkerRemembersOneWake, PermitWinsOverAPassedDeadline,
+    StopWinsOverAPermitAndKeepsIt, WakeReachesASleeper, StopReachesASleeper,
+    ParkersPingPong, WorkerRunsItsFunctionAndJoins, WorkerMakesAWorker,
     ClockIsMonotonicAndHasAPast);
 
 }  // namespace binderlite::sync

@@ -21,6 +21,7 @@ struct Skeleton {
   struct StopMutex {
     void Lock() {}
     bool Lock(const StopSignals&) { return true; }
+    bool TryLock() { return true; }
     void Unlock() {}
     void AssertHeld() const {}
     int waiters() const { return 0; }

@@ -253,21 +253,37 @@ class Arena {
     std::size_t offset = 0;
     Layout layout;
     State state = State::kInFlight;
+    bool is_async = false;
   };
   // In no particular order.
   [[nodiscard]] std::vector<BufferInfo> ListBuffers() const {
     std::vector<BufferInfo> all;
-    sync::MutexLock lock(mu_);
-    all.reserve(buffers_.size());
-    buffers_.ForEach([&all](const Buffer<L>& buffer) {
-      if (StateOf(buffer) == State::kResting) return;
-      all.push_back(
-          {buffer.purpose, buffer.offset, buffer.layout, StateOf(buffer)});
-    });
+    // Room is made without the lock, and then there may be more of them.
+    for (bool complete = false; !complete;) {
+      all.clear();
+      std::size_t count = 0;
+      {
+        sync::MutexLock lock(mu_);
+        count = buffers_.size();
+        complete = count <= all.capacity();
+        if (complete) List(all);
+      }
+      if (!complete) all.reserve(count + count / 4);
+    }
     return all;
   }
 
  private:
+  // There is room for them in `all`.
+  void List(std::vector<BufferInfo>& all) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    buffers_.ForEach([&all](const Buffer<L>& buffer) {
+      if (StateOf(buffer) == State::kResting) return;
+      all.push_back({buffer.purpose, buffer.offset, buffer.layout,
+                     StateOf(buffer), buffer.is_async});
+    });
+  }
+
   // All buffers, by offset.
   class Table {
    public:

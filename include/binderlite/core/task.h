@@ -19,6 +19,10 @@
 
 namespace binderlite::core {
 
+// How a call stands with the binder lock, where the discipline has one; a hint,
+// for who wants to know why everything hangs (debug/wait_graph.h).
+enum class LockStage : std::uint8_t { kAway, kWants, kHolds };
+
 template <class L>
 class Task : public Pinned<Task<L>> {
  public:
@@ -65,6 +69,9 @@ class Task : public Pinned<Task<L>> {
   [[nodiscard]] bool ended() const {
     return ended_.load(std::memory_order_relaxed);
   }
+
+  // Of its call, or of that of whoever runs its thread meanwhile.
+  std::atomic<LockStage> lock_stage{LockStage::kAway};
 
   typename L::Primitives::Parker parker;
 

@@ -70,7 +70,7 @@ class Call {
         own_seat_(task, stops_, serve),
         // A guest's thread has an owner whose call counts.
         use_(proc, stops_, /*counts=*/guest_of == nullptr),
-        entry_(*proc.context) {}
+        entry_(*proc.context, &task) {}
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 

@@ -245,6 +245,11 @@ class ABSL_LOCKABLE AbseilStopMutex : private AbseilFastMutex {
     return Wait(signals);
   }
 
+  [[nodiscard]] bool TryLock()
+      ABSL_EXCLUSIVE_TRYLOCK_FUNCTION(true) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return TryTake();
+  }
+
   void Unlock() ABSL_UNLOCK_FUNCTION() ABSL_NO_THREAD_SAFETY_ANALYSIS {
     AbseilFastMutex::Unlock();
   }

@@ -74,6 +74,9 @@ enum class Relock {
 class ABSL_LOCKABLE NoEntryLock {
  public:
   void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() {}
+  [[nodiscard]] bool TryLock() ABSL_EXCLUSIVE_TRYLOCK_FUNCTION(true) {
+    return true;
+  }
   void Unlock() ABSL_UNLOCK_FUNCTION() {}
   [[nodiscard]] int waiters() const { return 0; }
   [[nodiscard]] int deaf_waiters() const { return 0; }
@@ -174,6 +177,7 @@ concept LockingPolicy = Primitives<typename L::Primitives> &&
   { L::LockOnEntry(entry, stops) } -> std::same_as<bool>;
   { L::LockAfterWait(entry, stops) } -> std::same_as<bool>;
   entry.Lock();
+  { entry.TryLock() } -> std::same_as<bool>;
   entry.Unlock();
 };
 

@@ -23,6 +23,8 @@
 //                       ends in bounded time after the request, whoever holds
 //                       the mutex. A waiter that gives up passes on the wake-up
 //                       it may have been given.
+//     bool TryLock()    False if somebody holds it; never waits. For those who
+//                       look at what hangs, and can do without.
 //     Unlock()          As above.
 //     AssertHeld()      As above; may be satisfied by another thread's lock.
 //     int waiters()     Threads that are blocked, or are about to be, in either
@@ -79,6 +81,7 @@ concept Primitives = BasicMutex<typename P::Mutex> &&
              const StopSignals& signals, TimePoint deadline,
              Spinners& spinners) {
   { mu.Lock(signals) } -> std::same_as<bool>;
+  { mu.TryLock() } -> std::same_as<bool>;
   { const_mu.waiters() } -> std::same_as<int>;
   { const_mu.deaf_waiters() } -> std::same_as<int>;
   { parker.Wake() } -> std::same_as<void>;

@@ -81,6 +81,12 @@ class ABSL_LOCKABLE SteppedStopMutex {
     return Take(signals);
   }
 
+  [[nodiscard]] bool TryLock() ABSL_EXCLUSIVE_TRYLOCK_FUNCTION(true) {
+    if (owner_ != nullptr) return false;
+    owner_ = SteppedScheduler::Self();
+    return true;
+  }
+
   void Unlock() ABSL_UNLOCK_FUNCTION() {
     AssertHeld();
     owner_ = nullptr;
