@@ -176,7 +176,7 @@ TYPED_TEST(WaitGraphTest, ACallIsQueuedWhileTheOnlyLooperIsBusy) {
                           }),
             1);
   EXPECT_EQ(this->TextsOf(graph)[1],
-            "busy: 1 call queued at service, all 1 looper of it busy");
+            "busy: 1 call queued at service: 1 looper, none free");
   this->Answer(service, call);
 }
 

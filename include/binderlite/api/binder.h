@@ -13,11 +13,13 @@
 #define BINDERLITE_API_BINDER_H_
 
 #include <concepts>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "binderlite/api/endpoint.h"
+#include "binderlite/api/endpoint_list.h"
 #include "binderlite/api/registry.h"
 #include "binderlite/core/context.h"
 #include "binderlite/driver/driver.h"
@@ -38,22 +40,31 @@ class Binder {
       : context_(std::move(options.context)) {
     if (options.service_manager) {
       registry_.emplace(context_, std::move(options.registry));
+      endpoints_->Add(registry_->endpoint());
     }
   }
 
   [[nodiscard]] Endpoint Open(EndpointOptions options) {
-    return Endpoint(context_, std::move(options));
+    Endpoint endpoint(context_, std::move(options));
+    endpoints_->Add(endpoint);
+    return endpoint;
   }
   template <std::convertible_to<std::string> Name>
   [[nodiscard]] Endpoint Open(Name&& name) {
-    return Endpoint(context_, {.name = std::forward<Name>(name)});
+    return Open(EndpointOptions{.name = std::forward<Name>(name)});
   }
 
   // The driver beneath: its dumps, snapshots, and raw Procs beside endpoints.
   [[nodiscard]] Context& context() { return context_; }
+  // What has been opened here, for reports (debug/watchdog.h).
+  [[nodiscard]] const std::shared_ptr<EndpointList>& endpoints() const {
+    return endpoints_;
+  }
 
  private:
   Context context_;
+  const std::shared_ptr<EndpointList> endpoints_ =
+      std::make_shared<EndpointList>();
   std::optional<ServiceRegistry> registry_;
 };
 

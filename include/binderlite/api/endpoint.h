@@ -284,6 +284,10 @@ class Endpoint {
 
   // For tests and tools: the driver's side of it.
   [[nodiscard]] Proc& proc() { return process_->proc; }
+  // For debug/: null if it is not open.
+  [[nodiscard]] const std::shared_ptr<api_internal::Process>& internal() const {
+    return process_;
+  }
 
  private:
   // The last that was heard of a service.

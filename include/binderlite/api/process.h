@@ -54,6 +54,7 @@ struct RunningCall {
   std::int32_t caller = 0;           // Its pid; 0 for one-way calls.
   std::int32_t tid = 0;              // Of the thread, as the driver numbers it.
   std::chrono::nanoseconds since{};  // How long it has been running.
+  std::chrono::steady_clock::time_point begin{};  // When it began.
 };
 
 struct EndpointOptions {
@@ -267,15 +268,17 @@ class Process : public std::enable_shared_from_this<Process> {
       if (slot->depth.load(std::memory_order_acquire) == 0) continue;
       const InterfaceInfo* const interface =
           slot->interface.load(std::memory_order_relaxed);
-      running.push_back(
-          {.endpoint = options.name,
-           .interface =
-               interface == nullptr ? "" : std::string(interface->name),
-           .code = slot->code.load(std::memory_order_relaxed),
-           .caller = slot->caller.load(std::memory_order_relaxed),
-           .tid = tid,
-           .since = std::chrono::nanoseconds(
-               Now() - slot->since.load(std::memory_order_relaxed))});
+      const std::int64_t begin = slot->since.load(std::memory_order_relaxed);
+      running.push_back({.endpoint = options.name,
+                         .interface = interface == nullptr
+                                          ? ""
+                                          : std::string(interface->name),
+                         .code = slot->code.load(std::memory_order_relaxed),
+                         .caller = slot->caller.load(std::memory_order_relaxed),
+                         .tid = tid,
+                         .since = std::chrono::nanoseconds(Now() - begin),
+                         .begin = std::chrono::steady_clock::time_point(
+                             std::chrono::nanoseconds(begin))});
     }
     return running;
   }

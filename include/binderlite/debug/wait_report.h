@@ -71,11 +71,22 @@ inline std::string Count(std::size_t count, std::string_view what) {
          (count == 1 ? "" : "s");
 }
 
+// "code 2"; those of all objects are words, as "code _NTF".
+inline std::string Code(std::uint32_t code) {
+  std::string word;
+  for (int shift = 24; shift >= 0; shift -= 8) {
+    const auto byte = static_cast<char>((code >> shift) & 0xff);
+    if (byte < 0x20 || byte > 0x7e) return "code " + std::to_string(code);
+    word += byte;
+  }
+  return "code " + word;
+}
+
 // "call 17 (code 2) to pong".
 inline std::string CallName(const WaitGraph& g, const CallWaits& call) {
   std::string text;
-  Join(text, call.one_way ? "one-way " : "call ", call.id, " (code ", call.code,
-       ") to ");
+  Join(text, call.one_way ? "one-way " : "call ", call.id, " (",
+       Code(call.code), ") to ");
   if (call.to != kNone) {
     text += NameOf(g, call.to);
   } else {
@@ -135,7 +146,7 @@ inline std::string Doing(const WaitGraph& g, std::size_t thread) {
     } else if (t.serves != 0) {
       Join(text, "the handler of call ", t.serves);
       if (serves != nullptr) {
-        Join(text, " (code ", serves->code, ") from ", serves->from_pid, ":",
+        Join(text, " (", Code(serves->code), ") from ", serves->from_pid, ":",
              serves->from_tid);
       }
     }
@@ -236,8 +247,8 @@ inline std::string Headline(const WaitGraph& g, const Finding& f) {
     }
     case FindingKind::kAllBusy:
       Join(text, "busy: ", Count(f.count, "call"), " queued at ",
-           NameOf(g, f.proc), ", all ", Count(f.threads.size(), "looper"),
-           " of it busy");
+           NameOf(g, f.proc), ": ", Count(f.threads.size(), "looper"),
+           ", none free");
       break;
     case FindingKind::kFreezing:
       Join(text, "freezing: ",

@@ -82,6 +82,7 @@ struct HandlerName {
   std::uint32_t code = 0;
   std::int32_t caller = 0;  // Its pid; 0: a one-way.
   std::chrono::nanoseconds running{};
+  std::chrono::steady_clock::time_point begin{};
 };
 
 struct ThreadWaits {

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// EndpointList: the endpoints that are open, for those who report on them. A
+// Binder has one; endpoints that were opened without it can be added. It keeps
+// none of them open, nor in memory.
+//
+// Locks: `mu_`, a leaf: nothing is called with it.
+
+#ifndef BINDERLITE_API_ENDPOINT_LIST_H_
+#define BINDERLITE_API_ENDPOINT_LIST_H_
+
+#include <cstddef>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "binderlite/api/endpoint.h"
+#include "binderlite/api/process.h"
+#include "binderlite/sync/mutex_lock.h"
+
+namespace binderlite {
+
+class EndpointList {
+ public:
+  // Once each.
+  void Add(const Endpoint& endpoint) {
+    const auto& process = endpoint.internal();
+    if (process == nullptr) return;
+    sync::MutexLock lock(mu_);
+    // Those that are gone make room.
+    if (list_.size() == list_.capacity()) {
+      std::erase_if(list_, [](const auto& weak) { return weak.expired(); });
+    }
+    list_.push_back(process);
+  }
+
+  // Those that are in memory, the oldest first.
+  [[nodiscard]] std::vector<std::shared_ptr<api_internal::Process>> Get() {
+    std::vector<std::weak_ptr<api_internal::Process>> list;
+    {
+      sync::MutexLock lock(mu_);
+      list = list_;
+    }
+    std::vector<std::shared_ptr<api_internal::Process>> all;
+    all.reserve(list.size());
+    for (const auto& weak : list) {
+      if (auto process = weak.lock()) all.push_back(std::move(process));
+    }
+    return all;
+  }
+
+ private:
+  absl::Mutex mu_;
+  std::vector<std::weak_ptr<api_internal::Process>> list_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace binderlite
+
+#endif  // BINDERLITE_API_ENDPOINT_LIST_H_
