@@ -78,6 +78,7 @@ set(BINDERLITE_HEADERS
     include/binderlite/api/codec.h
     include/binderlite/api/death_watch.h
     include/binderlite/api/endpoint.h
+    include/binderlite/api/endpoint_list.h
     include/binderlite/api/fd.h
     include/binderlite/api/future.h
     include/binderlite/api/local.h
@@ -100,6 +101,10 @@ set(BINDERLITE_HEADERS
     include/binderlite/debug/json.h
     include/binderlite/debug/snapshot.h
     include/binderlite/debug/state.h
+    include/binderlite/debug/wait_graph.h
+    include/binderlite/debug/wait_report.h
+    include/binderlite/debug/waits.h
+    include/binderlite/debug/watchdog.h
     include/binderlite/uapi/device_file.h
     include/binderlite/uapi/facade.h
     include/binderlite/uapi/ready_pipe.h

@@ -109,7 +109,7 @@ struct ThreadWaits {
 struct ProcWaits {
   std::uint32_t id = 0;
   std::int32_t pid = 0;
-  std::string name;
+  std::string name = {};
   bool seen = true;  // False: its queues could not be looked at.
   bool dead = false;
   bool frozen = false;
