@@ -35,9 +35,9 @@ TEST(NodeTest, WorkLeadsBackToIt) {
   testing::CoreObjects<L> objects;
   const auto proc = objects.NewProc();
   const auto node = objects.NewNode(*proc, 0x10, 0x20);
-  EXPECT_EQ(node->work.type, WorkType::kNode);
-  Work& work = node->work;
-  EXPECT_EQ(&static_cast<Node<L>::NodeWork&>(work).node, node.get());
+  Work& work = node->work();
+  EXPECT_EQ(work.type, WorkType::kNode);
+  EXPECT_EQ(&static_cast<Node<L>&>(work), node.get());
 }
 
 TEST(NodeTest, EachCountHoldsItAndTheStrongOnesStrongly) {
@@ -45,7 +45,7 @@ TEST(NodeTest, EachCountHoldsItAndTheStrongOnesStrongly) {
   const auto proc = objects.NewProc();
   const auto pin = objects.NewNode(*proc, 0x10, 0x20);
   Node<L>& node = *pin;
-  Ref<L> ref(objects.counts(), *proc, node, 1, 1);
+  Ref<L> ref(*proc, node, 1, 1);
   sync::MutexLock lock(node.mu);
   EXPECT_FALSE(node.Held());
   EXPECT_FALSE(node.StronglyHeld());

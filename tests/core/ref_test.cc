@@ -125,8 +125,8 @@ class RefTableTest : public ::testing::Test {
     return objects_.NewNode(*owner_, ptr, ptr + 1);
   }
   Ref<L>& Insert(Node<L>& node, bool is_manager = false) {
-    return table_.Insert(objects_.counts(), *holder_, node,
-                         objects_.context().NextId(), is_manager);
+    return table_.Insert(*holder_, node, objects_.context().NextId(),
+                         is_manager);
   }
   std::uint64_t live_refs() { return objects_.counts().live(ObjectKind::kRef); }
 
@@ -141,7 +141,7 @@ TEST_F(RefTableTest, FindsByHandleAndByNode) {
   const auto two = NewNode(0x20);
   Ref<L>& ref = Insert(*one);
   EXPECT_EQ(ref.handle, 1u);
-  EXPECT_EQ(ref.node, one.get());
+  EXPECT_EQ(ref.node, one);
   EXPECT_EQ(ref.proc, holder_.get());
   EXPECT_EQ(table_.Find(1), &ref);
   EXPECT_EQ(table_.Find(*one), &ref);
@@ -166,7 +166,7 @@ TEST_F(RefTableTest, ExtractedHandlesAreFree) {
   }
   EXPECT_EQ(table_.limit(), 6u);
   std::unique_ptr<Ref<L>> taken = table_.Extract(3);
-  EXPECT_EQ(taken->node, nodes[2].get());
+  EXPECT_EQ(taken->node, nodes[2]);
   EXPECT_EQ(table_.Find(3), nullptr);
   EXPECT_EQ(table_.Find(*nodes[2]), nullptr);
   EXPECT_EQ(table_.size(), 4u);

@@ -18,7 +18,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -26,6 +25,7 @@
 #include "binderlite/config.h"
 #include "binderlite/core/buffer.h"
 #include "binderlite/core/spares.h"
+#include "binderlite/core/table.h"
 #include "binderlite/memory/mapping.h"
 #include "binderlite/memory/range_allocator.h"
 #include "binderlite/sync/mutex_lock.h"
@@ -284,58 +284,6 @@ class Arena {
     });
   }
 
-  // All buffers, by offset.
-  class Table {
-   public:
-    void Insert(Buffer<L>& buffer) {
-      if (size_ == heads_.size()) Grow();
-      Push(buffer);
-      ++size_;
-    }
-    void Erase(Buffer<L>& buffer) {
-      Buffer<L>** link = &Head(buffer.offset);
-      while (*link != &buffer) link = &(*link)->next_;
-      *link = buffer.next_;
-      --size_;
-    }
-    [[nodiscard]] Buffer<L>* Find(std::size_t offset) {
-      if (size_ == 0) return nullptr;
-      Buffer<L>* buffer = Head(offset);
-      while (buffer != nullptr && buffer->offset != offset) {
-        buffer = buffer->next_;
-      }
-      return buffer;
-    }
-    template <class F>
-    void ForEach(F fn) const {
-      for (Buffer<L>* buffer : heads_) {
-        for (; buffer != nullptr; buffer = buffer->next_) fn(*buffer);
-      }
-    }
-    [[nodiscard]] std::size_t size() const { return size_; }
-
-   private:
-    [[nodiscard]] Buffer<L>*& Head(std::size_t offset) {
-      // Spreads what lies close together, or a power of two apart.
-      constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15;
-      const std::uint64_t hash = (offset / 8) * kGolden;
-      return heads_[static_cast<std::size_t>(hash >> 32) & (heads_.size() - 1)];
-    }
-    void Push(Buffer<L>& buffer) {
-      buffer.next_ = std::exchange(Head(buffer.offset), &buffer);
-    }
-    void Grow() {
-      std::vector<Buffer<L>*> old(heads_.empty() ? 16 : 2 * heads_.size());
-      old.swap(heads_);
-      for (Buffer<L>* buffer : old) {
-        while (buffer != nullptr) Push(*std::exchange(buffer, buffer->next_));
-      }
-    }
-
-    std::vector<Buffer<L>*> heads_;  // A power of two of them, or none.
-    std::size_t size_ = 0;
-  };
-
   static State StateOf(const Buffer<L>& buffer) {
     const State state = buffer.state_.load(std::memory_order_acquire);
     return state == State::kAbandoned ? State::kInFlight : state;
@@ -372,15 +320,14 @@ class Arena {
   // A new buffer in the place of the resting one.
   [[nodiscard]] Buffer<L>* WakeUp(const Layout& layout, const Purpose& purpose)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    Buffer<L>* const place = std::exchange(resting_, nullptr);
-    const std::size_t size = place->size;
-    Buffer<L>* const next = place->next_;
-    std::destroy_at(place);
-    Buffer<L>* const buffer =
-        ::new (place) Buffer<L>(mapping_.data(), user_address_, 0, size, layout,
-                                /*one_way=*/false, purpose);
-    buffer->next_ = next;
-    return buffer;
+    Buffer<L>& place = *std::exchange(resting_, nullptr);
+    std::byte* const data = mapping_.data();
+    const std::uint64_t address = user_address_;
+    const std::size_t size = place.size;
+    return &buffers_.Rebuild(place, [&](Buffer<L>* memory) {
+      return ::new (memory) Buffer<L>(data, address, 0, size, layout,
+                                      /*one_way=*/false, purpose);
+    });
   }
 
   // The resting one is gone in earnest.
@@ -434,8 +381,8 @@ class Arena {
         Tally(buffer, /*comes=*/true);
       });
     }
-    const auto found = shares_.find(sender_pid);
-    const Share share = found != shares_.end() ? found->second : Share();
+    const Share* const found = shares_.Find(KeyOf(sender_pid));
+    const Share share = found != nullptr ? *found : Share();
     const std::size_t buffers = share.buffers + (new_bytes > 0 ? 1 : 0);
     spam_reported_ =
         buffers > kManyBuffers || share.bytes + new_bytes > size / 4;
@@ -447,19 +394,23 @@ class Arena {
   void Tally(const Buffer<L>& buffer, bool comes)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     if (!tallying_ || !buffer.is_async) return;
-    Share& share = shares_[buffer.purpose.sender_pid];
+    const std::uint64_t key = KeyOf(buffer.purpose.sender_pid);
+    Share& share = shares_[key];
     if (comes) {
       ++share.buffers;
       share.bytes += buffer.size;
     } else {
       share.bytes -= buffer.size;
-      if (--share.buffers == 0) shares_.erase(buffer.purpose.sender_pid);
+      if (--share.buffers == 0) shares_.Erase(key);
     }
+  }
+  static std::uint64_t KeyOf(std::int32_t pid) {
+    return static_cast<std::uint32_t>(pid);
   }
   void StopTallying() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     if (!tallying_) return;
     tallying_ = false;
-    shares_.clear();
+    shares_.Clear();
   }
 
   // The accounted size; false when the sum does not fit.
@@ -481,7 +432,7 @@ class Arena {
   Buffer<L>* resting_ ABSL_GUARDED_BY(mu_) = nullptr;
   std::uint64_t user_address_ ABSL_GUARDED_BY(mu_) = 0;
   memory::Mapping mapping_ ABSL_GUARDED_BY(mu_);
-  Table buffers_ ABSL_GUARDED_BY(mu_);
+  Table<Buffer<L>> buffers_ ABSL_GUARDED_BY(mu_);  // By offset.
   memory::RangeAllocator ranges_ ABSL_GUARDED_BY(mu_);
   std::size_t free_async_ ABSL_GUARDED_BY(mu_) = 0;
   bool spam_reported_ ABSL_GUARDED_BY(mu_) = false;
@@ -492,7 +443,7 @@ class Arena {
     std::size_t bytes = 0;
   };
   bool tallying_ ABSL_GUARDED_BY(mu_) = false;
-  std::unordered_map<std::int32_t, Share> shares_ ABSL_GUARDED_BY(mu_);
+  KeyedMap<Share> shares_ ABSL_GUARDED_BY(mu_);
   Spares<Buffer<L>, 64> spares_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -25,6 +25,7 @@
 #include "binderlite/core/pin.h"
 #include "binderlite/core/rare.h"
 #include "binderlite/core/shard.h"
+#include "binderlite/core/table.h"
 #include "binderlite/fwd.h"
 
 namespace binderlite::core {
@@ -49,7 +50,7 @@ template <class L>
 class Arena;
 
 template <class L>
-class alignas(kCacheLine) Buffer {
+class alignas(kCacheLine) Buffer : public TableLink<Buffer<L>> {
  public:
   // All sizes in bytes. `size` is what the arena accounts for: the sum of the
   // three parts, each rounded up to 8, at least 8.
@@ -88,6 +89,8 @@ class alignas(kCacheLine) Buffer {
 
   // Where its owner reads it, and what it hands back to free the buffer.
   [[nodiscard]] std::uint64_t address() const { return user_address_; }
+  // Its place in the arena's table.
+  [[nodiscard]] std::uint64_t table_key() const { return offset; }
 
   // What the receiver looks at comes first.
   std::byte* const data;  // Where the driver writes it.
@@ -102,7 +105,6 @@ class alignas(kCacheLine) Buffer {
 
   std::atomic<BufferState> state_{BufferState::kInFlight};
   const std::uint64_t user_address_;
-  Buffer* next_ = nullptr;  // In the arena's table.
 
  public:
   const std::size_t offset;  // From the start of the arena.

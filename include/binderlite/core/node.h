@@ -24,12 +24,17 @@
 #ifndef BINDERLITE_CORE_NODE_H_
 #define BINDERLITE_CORE_NODE_H_
 
+#include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "binderlite/core/counts.h"
 #include "binderlite/core/pin.h"
+#include "binderlite/core/table.h"
 #include "binderlite/core/work.h"
 #include "binderlite/fwd.h"
 #include "binderlite/sync/mutex_lock.h"
@@ -38,66 +43,72 @@
 namespace binderlite::core {
 
 template <class L>
-class Node : public Pinned<Node<L>> {
+class Node : public TableLink<Node<L>>, public Work, public Pinned<Node<L>> {
  public:
   // `flags` are those of the flat object that made the node known.
-  Node(LiveCounts& counts, Proc<L>& the_owner, std::uint32_t debug_id,
+  Node(LiveCounts& live, Proc<L>& the_owner, std::uint32_t debug_id,
        std::uint64_t node_ptr, std::uint64_t node_cookie, std::uint32_t flags)
-      : id(debug_id),
+      : Work(WorkType::kNode),
         ptr(node_ptr),
         cookie(node_cookie),
+        counted_(live),
+        owner(&the_owner),
+        id(debug_id),
         min_priority(static_cast<std::uint8_t>(flags & kFlatPriorityMask)),
         accepts_fds((flags & kFlatAcceptsFds) != 0),
-        wants_security_context((flags & kFlatTxnSecurityCtx) != 0),
-        work(*this),
-        owner(&the_owner),
-        counted_(counts) {}
+        wants_security_context((flags & kFlatTxnSecurityCtx) != 0) {}
 
   ~Node() { BINDERLITE_ASSERT(first_ref == nullptr); }
 
-  // The node's entry in the owner's todo lists. A queued one is pinned by the
-  // owner's table of nodes.
-  struct NodeWork : Work {
-    explicit NodeWork(Node& of) : Work(WorkType::kNode), node(of) {}
-    Node& node;
-  };
+  // Its entry in the owner's todo lists; links guarded by the owner's queues
+  // mutex. A queued one is pinned by the owner's table of nodes.
+  [[nodiscard]] Work& work() { return *this; }
+  // Its place in that table.
+  [[nodiscard]] std::uint64_t table_key() const { return ptr; }
+  // Those of its Context.
+  [[nodiscard]] LiveCounts& counts() const { return counted_.counts(); }
 
-  const std::uint32_t id;
+  // There are many nodes, so members are in an order that leaves no gaps.
   const std::uint64_t ptr;     // The owner's name for it.
   const std::uint64_t cookie;  // Opaque; must match ptr in every command.
-  const std::uint8_t min_priority;
-  const bool accepts_fds;
-  const bool wants_security_context;
-  // Its calls may be served on their caller's thread; see driver/loan.h.
-  std::atomic<bool> on_callers{false};
 
-  NodeWork work;  // Links guarded by the owner's queues mutex.
+ private:
+  Counted<ObjectKind::kNode> counted_;
 
+ public:
   mutable typename L::NodeMutex mu;
 
   // Null once the owner is dead; never set again.
   Proc<L>* owner ABSL_GUARDED_BY(mu);
-  // No longer in the owner's table: counts may not rise again.
-  bool erased ABSL_GUARDED_BY(mu) = false;
-
-  int internal_strong ABSL_GUARDED_BY(mu) = 0;
-  int local_strong ABSL_GUARDED_BY(mu) = 0;
-  int local_weak ABSL_GUARDED_BY(mu) = 0;
-  int holds ABSL_GUARDED_BY(mu) = 0;
-  bool has_strong ABSL_GUARDED_BY(mu) = false;
-  bool pending_strong ABSL_GUARDED_BY(mu) = false;
-  bool has_weak ABSL_GUARDED_BY(mu) = false;
-  bool pending_weak ABSL_GUARDED_BY(mu) = false;
-  // The context manager's node is never announced to its owner.
-  bool is_manager ABSL_GUARDED_BY(mu) = false;
 
   // Refs to this node, the youngest first; linked through Ref::next_of_node.
   Ref<L>* first_ref ABSL_GUARDED_BY(mu) = nullptr;
 
   // One-way transactions: at most one is on its way to the owner or in the
   // owner's hands (has_async); the others wait here in order of acceptance.
-  bool has_async ABSL_GUARDED_BY(mu) = false;
   WorkList async_todo ABSL_GUARDED_BY(mu);
+
+  int internal_strong ABSL_GUARDED_BY(mu) = 0;
+  int local_strong ABSL_GUARDED_BY(mu) = 0;
+  int local_weak ABSL_GUARDED_BY(mu) = 0;
+  int holds ABSL_GUARDED_BY(mu) = 0;
+
+  const std::uint32_t id;
+  const std::uint8_t min_priority;
+  const bool accepts_fds;
+  const bool wants_security_context;
+  // Its calls may be served on their caller's thread; see driver/loan.h.
+  std::atomic<bool> on_callers{false};
+
+  bool has_async ABSL_GUARDED_BY(mu) = false;
+  // No longer in the owner's table: counts may not rise again.
+  bool erased ABSL_GUARDED_BY(mu) = false;
+  bool has_strong ABSL_GUARDED_BY(mu) = false;
+  bool pending_strong ABSL_GUARDED_BY(mu) = false;
+  bool has_weak ABSL_GUARDED_BY(mu) = false;
+  bool pending_weak ABSL_GUARDED_BY(mu) = false;
+  // The context manager's node is never announced to its owner.
+  bool is_manager ABSL_GUARDED_BY(mu) = false;
 
   [[nodiscard]] bool StronglyHeld() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     return internal_strong > 0 || local_strong > 0;
@@ -109,10 +120,73 @@ class Node : public Pinned<Node<L>> {
   [[nodiscard]] bool Held() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     return StronglyHeld() || WeaklyHeld();
   }
+};
+
+// The nodes of one Proc, by their ptr, each of them pinned; guarded by its
+// queues mutex.
+template <class L>
+class NodeTable {
+ public:
+  NodeTable() = default;
+  NodeTable(const NodeTable&) = delete;
+  NodeTable& operator=(const NodeTable&) = delete;
+  ~NodeTable() { (void)TakeAll(); }
+
+  // nullptr when there is none.
+  [[nodiscard]] Node<L>* Find(std::uint64_t ptr) const {
+    return nodes_.Find(ptr);
+  }
+
+  // The node of that ptr: the one that is there, or else `node`, which becomes
+  // part of the table.
+  [[nodiscard]] Pin<Node<L>> FindOrInsert(const Pin<Node<L>>& node) {
+    if (Node<L>* const found = Find(node->ptr)) return Pin<Node<L>>(found);
+    nodes_.Insert(*Pin<Node<L>>(node).Detach());
+    return node;
+  }
+
+  // Takes `node` out, if it is in.
+  [[nodiscard]] Pin<Node<L>> Extract(Node<L>& node) {
+    if (Find(node.ptr) != &node) return {};
+    nodes_.Erase(node);
+    return Pin<Node<L>>::Adopt(&node);
+  }
+
+  // All of them, in no particular order; in the second case they are in the
+  // table no longer.
+  [[nodiscard]] std::vector<Pin<Node<L>>> List() const {
+    std::vector<Pin<Node<L>>> all;
+    all.reserve(size());
+    nodes_.ForEach([&all](Node<L>& node) { all.emplace_back(&node); });
+    return all;
+  }
+  [[nodiscard]] std::vector<Pin<Node<L>>> TakeAll() {
+    std::vector<Pin<Node<L>>> all;
+    all.reserve(size());
+    nodes_.TakeAll(
+        [&all](Node<L>& node) { all.push_back(Pin<Node<L>>::Adopt(&node)); });
+    return all;
+  }
+
+  // Calls fn(Node&) for each, in no particular order.
+  template <class F>
+  void ForEach(F fn) const {
+    nodes_.ForEach(fn);
+  }
+
+  [[nodiscard]] std::size_t size() const { return nodes_.size(); }
+  [[nodiscard]] bool empty() const { return nodes_.empty(); }
 
  private:
-  Counted<ObjectKind::kNode> counted_;
+  Table<Node<L>> nodes_;
 };
+
+// In ascending order of their ptr; without the lock of the table.
+template <class L>
+void SortByPtr(std::vector<Pin<Node<L>>>& nodes) {
+  std::sort(nodes.begin(), nodes.end(),
+            [](const auto& a, const auto& b) { return a->ptr < b->ptr; });
+}
 
 }  // namespace binderlite::core
 

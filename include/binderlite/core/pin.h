@@ -63,6 +63,14 @@ class Pin {
   T* operator->() const { return object_; }
   explicit operator bool() const { return object_ != nullptr; }
 
+  // What has been counted goes on to be, for whoever calls Adopt with it.
+  [[nodiscard]] T* Detach() { return std::exchange(object_, nullptr); }
+  [[nodiscard]] static Pin Adopt(T* detached) {
+    Pin pin;
+    pin.object_ = detached;
+    return pin;
+  }
+
   void reset() { Pin().swap(*this); }
   void swap(Pin& other) noexcept { std::swap(object_, other.object_); }
 

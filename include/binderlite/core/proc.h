@@ -24,8 +24,6 @@
 #include <memory>
 #include <stop_token>
 #include <string>
-#include <unordered_map>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -34,6 +32,7 @@
 #include "binderlite/core/counters.h"
 #include "binderlite/core/counts.h"
 #include "binderlite/core/file.h"
+#include "binderlite/core/node.h"
 #include "binderlite/core/pin.h"
 #include "binderlite/core/policy.h"
 #include "binderlite/core/readiness.h"
@@ -41,6 +40,7 @@
 #include "binderlite/core/shard.h"
 #include "binderlite/core/spares.h"
 #include "binderlite/core/stats.h"
+#include "binderlite/core/table.h"
 #include "binderlite/core/transaction.h"
 #include "binderlite/core/work.h"
 #include "binderlite/fwd.h"
@@ -157,12 +157,11 @@ class Proc : public Pinned<Proc<L>> {
   // Deaths and changes of freezing that were read and not yet acknowledged.
   WorkList delivered_deaths ABSL_GUARDED_BY(queues_mu);
   WorkList delivered_freezes ABSL_GUARDED_BY(queues_mu);
-  std::unordered_map<std::uint64_t, Pin<Node<L>>> nodes
-      ABSL_GUARDED_BY(queues_mu);
+  NodeTable<L> nodes ABSL_GUARDED_BY(queues_mu);
   // What serves calls on their caller's thread; null: nothing. See
   // driver/loan.h. And the nodes, known or not yet, whose calls it serves.
   std::shared_ptr<CallHandler<L>> call_handler ABSL_GUARDED_BY(queues_mu);
-  std::unordered_set<std::uint64_t> on_callers ABSL_GUARDED_BY(queues_mu);
+  KeyedMap<bool> on_callers ABSL_GUARDED_BY(queues_mu);
   std::map<std::int32_t, Pin<Thread<L>>> threads ABSL_GUARDED_BY(queues_mu);
   // What threads that are gone have counted.
   CommandTotals retired_commands ABSL_GUARDED_BY(queues_mu);

@@ -16,7 +16,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -26,26 +25,33 @@
 #include "binderlite/core/freeze.h"
 #include "binderlite/core/node.h"
 #include "binderlite/core/pin.h"
+#include "binderlite/core/table.h"
 #include "binderlite/fwd.h"
 
 namespace binderlite::core {
 
 template <class L>
-class Ref {
+class Ref : public TableLink<Ref<L>> {
  public:
-  Ref(LiveCounts& counts, Proc<L>& holder, Node<L>& target,
-      std::uint32_t debug_id, std::uint32_t the_handle)
-      : id(debug_id),
-        handle(the_handle),
-        proc(&holder),
-        node(&target),
-        pin_(&target),
-        counted_(counts) {}
+  Ref(Proc<L>& holder, Node<L>& target, std::uint32_t debug_id,
+      std::uint32_t the_handle)
+      : id(debug_id), handle(the_handle), proc(&holder), node(&target) {
+    node->counts().Add(ObjectKind::kRef);
+  }
+  Ref(const Ref&) = delete;
+  Ref& operator=(const Ref&) = delete;
+  ~Ref() { node->counts().Remove(ObjectKind::kRef); }
+
+  // Its place in the table that finds it by its node.
+  [[nodiscard]] std::uint64_t table_key() const { return KeyOf(*node); }
+  [[nodiscard]] static std::uint64_t KeyOf(const Node<L>& node) {
+    return reinterpret_cast<std::uintptr_t>(&node);
+  }
 
   const std::uint32_t id;
   const std::uint32_t handle;
   Proc<L>* const proc;  // The holder, which outlives its Refs.
-  Node<L>* const node;  // Pinned.
+  const Pin<Node<L>> node;
 
   int strong ABSL_GUARDED_BY(proc->refs_mu) = 0;
   int weak ABSL_GUARDED_BY(proc->refs_mu) = 0;
@@ -54,10 +60,6 @@ class Ref {
   std::unique_ptr<Freeze<L>> freeze ABSL_GUARDED_BY(node->mu);
   Ref* next_of_node ABSL_GUARDED_BY(node->mu) = nullptr;
   Ref* prev_of_node ABSL_GUARDED_BY(node->mu) = nullptr;
-
- private:
-  Pin<Node<L>> pin_;
-  Counted<ObjectKind::kRef> counted_;
 };
 
 // A set of small numbers that finds its lowest gap in a few steps.
@@ -122,20 +124,18 @@ class RefTable {
     return handle < slots_.size() ? slots_[handle].get() : nullptr;
   }
   [[nodiscard]] Ref<L>* Find(const Node<L>& node) const {
-    const auto it = by_node_.find(&node);
-    return it == by_node_.end() ? nullptr : it->second;
+    return by_node_.Find(Ref<L>::KeyOf(node));
   }
 
   // A new Ref without counts, under the lowest free handle. Handle 0 is for
   // the context manager's node alone. `node` must not be in the table.
-  Ref<L>& Insert(LiveCounts& counts, Proc<L>& holder, Node<L>& node,
-                 std::uint32_t debug_id, bool is_manager) {
+  Ref<L>& Insert(Proc<L>& holder, Node<L>& node, std::uint32_t debug_id,
+                 bool is_manager) {
     const std::uint32_t handle = used_.LowestFree(is_manager ? 0 : 1);
     used_.Insert(handle);
     if (handle >= slots_.size()) slots_.resize(std::size_t{handle} + 1);
-    slots_[handle] =
-        std::make_unique<Ref<L>>(counts, holder, node, debug_id, handle);
-    by_node_.emplace(&node, slots_[handle].get());
+    slots_[handle] = std::make_unique<Ref<L>>(holder, node, debug_id, handle);
+    by_node_.Insert(*slots_[handle]);
     return *slots_[handle];
   }
 
@@ -143,7 +143,7 @@ class RefTable {
   [[nodiscard]] std::unique_ptr<Ref<L>> Extract(std::uint32_t handle) {
     used_.Erase(handle);
     std::unique_ptr<Ref<L>> ref = std::move(slots_[handle]);
-    by_node_.erase(ref->node);
+    by_node_.Erase(*ref);
     return ref;
   }
 
@@ -164,7 +164,7 @@ class RefTable {
 
  private:
   std::vector<std::unique_ptr<Ref<L>>> slots_;  // By handle.
-  std::unordered_map<const Node<L>*, Ref<L>*> by_node_;
+  Table<Ref<L>> by_node_;
   HandleSet used_;
 };
 

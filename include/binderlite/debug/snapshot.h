@@ -89,8 +89,7 @@ std::vector<WorkSnapshot> TakeList(const core::WorkList& list, Seen<L>& seen) {
     } else if (work.type == core::WorkType::kReturnError) {
       s.error = static_cast<const core::ReturnError&>(work).command();
     } else if (work.type == core::WorkType::kNode) {
-      const core::Node<L>& node =
-          static_cast<const typename core::Node<L>::NodeWork&>(work).node;
+      const auto& node = static_cast<const core::Node<L>&>(work);
       s.node_id = node.id;
       s.node_ptr = node.ptr;
       s.node_cookie = node.cookie;
@@ -234,10 +233,9 @@ ProcSnapshot TakeProc(core::Proc<L>& proc, Seen<L>& seen) {
       s.threads.push_back(TakeThread<L>(thread, seen));
       s.commands.Add(thread.commands.totals());
     }
-    for (const auto& [ptr, node] : proc.nodes) nodes.push_back(node);
+    nodes = proc.nodes.List();
   }
-  std::sort(nodes.begin(), nodes.end(),
-            [](const auto& a, const auto& b) { return a->ptr < b->ptr; });
+  core::SortByPtr(nodes);
   for (const auto& node : nodes) {
     s.nodes.push_back(TakeNode<L>(*node, seen));
   }

@@ -544,8 +544,7 @@ void TakeWork(core::Thread<L>& self, core::Work& work, TakenWork<L>& taken)
       taken.error = static_cast<core::ReturnError&>(work).Take();
       break;
     case core::WorkType::kNode:
-      taken.node = core::Pin<core::Node<L>>(
-          &static_cast<typename core::Node<L>::NodeWork&>(work).node);
+      taken.node = core::Pin<core::Node<L>>(&static_cast<core::Node<L>&>(work));
       break;
     case core::WorkType::kDeadBinder:
     case core::WorkType::kDeadBinderAndClear:

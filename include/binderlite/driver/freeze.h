@@ -172,10 +172,9 @@ void AnnounceFreeze(core::Proc<L>& owner, bool is_frozen) {
   std::vector<core::Pin<core::Node<L>>> nodes;
   {
     sync::MutexLock queues(owner.queues_mu);
-    for (const auto& [ptr, node] : owner.nodes) nodes.push_back(node);
+    nodes = owner.nodes.List();
   }
-  std::sort(nodes.begin(), nodes.end(),
-            [](const auto& a, const auto& b) { return a->ptr < b->ptr; });
+  core::SortByPtr(nodes);
   for (const core::Pin<core::Node<L>>& pin : nodes) {
     const NodeHold<L> hold(pin);
     Wakeups<L> wakeups;

@@ -128,9 +128,12 @@ template <LockingPolicy L>
   core::Pin<core::Node<L>> best;
   {
     sync::MutexLock queues(proc.queues_mu);
-    for (const auto& [ptr, node] : proc.nodes) {
-      if (ptr > after && (!best || ptr < best->ptr)) best = node;
-    }
+    core::Node<L>* lowest = nullptr;
+    proc.nodes.ForEach([&lowest, after](core::Node<L>& node) {
+      if (node.ptr <= after) return;
+      if (lowest == nullptr || node.ptr < lowest->ptr) lowest = &node;
+    });
+    best = core::Pin<core::Node<L>>(lowest);
   }
   if (!best) return {};
   core::Node<L>& node = *best;

@@ -159,13 +159,12 @@ void RunOnCallers(core::Proc<L>& proc, std::uint64_t ptr, bool enable) {
   entry.EnterToCleanUp();
   sync::MutexLock queues(proc.queues_mu);
   if (enable) {
-    proc.on_callers.insert(ptr);
+    proc.on_callers[ptr] = true;
   } else {
-    proc.on_callers.erase(ptr);
+    proc.on_callers.Erase(ptr);
   }
-  const auto it = proc.nodes.find(ptr);
-  if (it != proc.nodes.end()) {
-    it->second->on_callers.store(enable, std::memory_order_relaxed);
+  if (core::Node<L>* const node = proc.nodes.Find(ptr)) {
+    node->on_callers.store(enable, std::memory_order_relaxed);
   }
 }
 

@@ -74,16 +74,16 @@ Errc IncNode(core::Node<L>& node, Strength strength, bool internal,
     if (!node.has_strong && announce_to != nullptr) {
       sync::MutexLock queues(announce_to->proc->queues_mu);
       if (!announce_to->is_dead) {
-        node.work.Unlink();
-        EnqueueDeferred(*announce_to, node.work);
+        node.work().Unlink();
+        EnqueueDeferred(*announce_to, node.work());
       }
     }
   } else {
     if (!internal) ++node.local_weak;
     if (!node.has_weak && announce_to != nullptr) {
       sync::MutexLock queues(announce_to->proc->queues_mu);
-      if (!announce_to->is_dead && !node.work.queued()) {
-        EnqueueDeferred(*announce_to, node.work);
+      if (!announce_to->is_dead && !node.work().queued()) {
+        EnqueueDeferred(*announce_to, node.work());
       }
     }
   }
@@ -102,20 +102,17 @@ void SettleNode(core::Node<L>& node, Garbage<L>& garbage)
   }
   if (node.has_strong || node.has_weak) {
     sync::MutexLock queues(owner->queues_mu);
-    if (!node.work.queued() && !owner->is_dead) {
-      EnqueueProc(*owner, node.work, garbage.wakeup);
+    if (!node.work().queued() && !owner->is_dead) {
+      EnqueueProc(*owner, node.work(), garbage.wakeup);
     }
     return;
   }
   if (node.Held() || node.erased) return;
   node.erased = true;
   sync::MutexLock queues(owner->queues_mu);
-  node.work.Unlink();
-  const auto it = owner->nodes.find(node.ptr);
-  if (it != owner->nodes.end() && it->second.get() == &node) {
-    garbage.node = std::move(it->second);
-    owner->nodes.erase(it);
-  }
+  node.work().Unlink();
+  core::Pin<core::Node<L>> gone = owner->nodes.Extract(node);
+  if (gone) garbage.node = std::move(gone);
 }
 
 // Takes back what IncNode added. Counts of a dead owner's side went with it.
@@ -183,9 +180,7 @@ template <LockingPolicy L>
 [[nodiscard]] core::Pin<core::Node<L>> FindNode(core::Proc<L>& proc,
                                                 std::uint64_t ptr) {
   sync::MutexLock lock(proc.queues_mu);
-  const auto it = proc.nodes.find(ptr);
-  if (it == proc.nodes.end()) return {};
-  return it->second;
+  return core::Pin<core::Node<L>>(proc.nodes.Find(ptr));
 }
 
 // The same, made if necessary. Empty only when the Proc is dead.
@@ -201,8 +196,8 @@ template <LockingPolicy L>
                             ptr, cookie, flags));
       sync::MutexLock lock(proc.queues_mu);
       if (proc.is_dead) return NodeHold<L>(core::Pin<core::Node<L>>());
-      if (proc.on_callers.contains(ptr)) made->on_callers.store(true);
-      node = proc.nodes.try_emplace(ptr, made).first->second;
+      if (proc.on_callers.Find(ptr) != nullptr) made->on_callers.store(true);
+      node = proc.nodes.FindOrInsert(made);
     }
     NodeHold<L> hold(std::move(node));
     if (hold) return hold;  // Else it was deleted meanwhile: once more.
@@ -271,8 +266,7 @@ RefCounted IncRefForNode(core::Proc<L>& proc, core::Node<L>& node,
       is_manager = node.is_manager;
     }
     core::Context<L>& context = *proc.context;
-    ref = &proc.refs.Insert(context.counts, proc, node, context.NextId(),
-                            is_manager);
+    ref = &proc.refs.Insert(proc, node, context.NextId(), is_manager);
     sync::MutexLock lock(ref->node->mu);
     ref->next_of_node = ref->node->first_ref;
     if (core::Ref<L>* next = ref->next_of_node) {
@@ -352,7 +346,7 @@ template <LockingPolicy L>
   if (ref == nullptr) return {};
   ref->proc->refs_mu.AssertHeld();
   if (strength == Strength::kStrong && ref->strong == 0) return {};
-  return core::Pin<core::Node<L>>(ref->node);
+  return ref->node;
 }
 
 // --- Commands --------------------------------------------------------------

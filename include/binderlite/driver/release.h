@@ -191,7 +191,7 @@ void ReleaseNode(core::Node<L>& node, Wakeups<L>& wakeups) {
     if (owner == nullptr) return;
     {
       sync::MutexLock queues(owner->queues_mu);
-      node.work.Unlink();
+      node.work().Unlink();
     }
     node.local_strong = node.local_weak = 0;
     node.pending_strong = node.pending_weak = false;
@@ -284,11 +284,9 @@ bool ReleaseProc(const core::Pin<core::Proc<L>>& pin,
   std::vector<core::Pin<core::Node<L>>> nodes;
   {
     sync::MutexLock queues(proc.queues_mu);
-    for (auto& [ptr, node] : proc.nodes) nodes.push_back(std::move(node));
-    proc.nodes.clear();
+    nodes = proc.nodes.TakeAll();
   }
-  std::sort(nodes.begin(), nodes.end(),
-            [](const auto& a, const auto& b) { return a->ptr < b->ptr; });
+  core::SortByPtr(nodes);
   for (const core::Pin<core::Node<L>>& node : nodes) {
     ReleaseNode(*node, wakeups);
   }
