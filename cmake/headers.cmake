@@ -49,6 +49,7 @@ set(BINDERLITE_HEADERS
     include/binderlite/core/shard.h
     include/binderlite/core/spares.h
     include/binderlite/core/stats.h
+    include/binderlite/core/table.h
     include/binderlite/core/task.h
     include/binderlite/core/thread.h
     include/binderlite/core/transaction.h
@@ -99,6 +100,7 @@ set(BINDERLITE_HEADERS
     include/binderlite/debug/dump.h
     include/binderlite/debug/invariants.h
     include/binderlite/debug/json.h
+    include/binderlite/debug/log.h
     include/binderlite/debug/snapshot.h
     include/binderlite/debug/state.h
     include/binderlite/debug/wait_graph.h

@@ -52,6 +52,7 @@
 #include "binderlite/debug/dump.h"
 #include "binderlite/debug/invariants.h"
 #include "binderlite/debug/json.h"
+#include "binderlite/debug/log.h"
 #include "binderlite/debug/snapshot.h"
 #include "binderlite/debug/state.h"
 #include "binderlite/debug/wait_graph.h"

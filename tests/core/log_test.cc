@@ -14,6 +14,8 @@
 #include <thread>
 #include <vector>
 
+#include "binderlite/debug/log.h"
+
 namespace binderlite::core {
 namespace {
 
@@ -21,7 +23,7 @@ LogEntry Entry(std::uint32_t id) { return {.id = id, .from_pid = 7}; }
 
 TEST(TransactionLogTest, IsEmptyAtFirst) {
   const TransactionLog log;
-  EXPECT_TRUE(log.Read().empty());
+  EXPECT_TRUE(debug::ReadLog(log).empty());
 }
 
 // Rows: DB-05
@@ -41,13 +43,13 @@ TEST(TransactionLogTest, KeepsEverythingOfAnEntry) {
                  .param = -5};
   TransactionLog log;
   const TransactionLog::Ticket ticket = log.Begin(1, entry);
-  EXPECT_EQ(log.Read(), std::vector{entry});
+  EXPECT_EQ(debug::ReadLog(log), std::vector{entry});
   entry.kind = TransactionKind::kOneWay;
   log.Finish(ticket, entry);
   entry.complete = true;
-  EXPECT_EQ(log.Read(), std::vector{entry});
+  EXPECT_EQ(debug::ReadLog(log), std::vector{entry});
   log.Add(2, entry);
-  EXPECT_EQ(log.Read(), (std::vector{entry, entry}));
+  EXPECT_EQ(debug::ReadLog(log), (std::vector{entry, entry}));
 }
 
 // Rows: DB-05
@@ -60,7 +62,7 @@ TEST(TransactionLogTest, KeepsTheLastInTheOrderOfTheirBegin) {
   log.Finish(tickets[99], Entry(99));
   log.Finish(tickets[80], Entry(80));
   log.Finish(tickets[3], Entry(3));  // Too late.
-  const std::vector<LogEntry> entries = log.Read();
+  const std::vector<LogEntry> entries = debug::ReadLog(log);
   ASSERT_EQ(entries.size(), TransactionLog::kEntries);
   for (std::uint32_t i = 0; i < entries.size(); ++i) {
     EXPECT_EQ(entries[i].id, 68 + i);
@@ -91,7 +93,7 @@ TEST(TransactionLogTest, CompleteOnesAreInOnePiece) {
       });
     }
     do {
-      for (const LogEntry& entry : log.Read()) {
+      for (const LogEntry& entry : debug::ReadLog(log)) {
         if (!entry.complete) continue;
         ++complete;
         ASSERT_NE(entry.id, 0u);
@@ -102,7 +104,7 @@ TEST(TransactionLogTest, CompleteOnesAreInOnePiece) {
     } while (writing > 0);
   }
   EXPECT_GT(complete, 0u);
-  EXPECT_EQ(log.Read().size(), TransactionLog::kEntries);
+  EXPECT_EQ(debug::ReadLog(log).size(), TransactionLog::kEntries);
 }
 
 }  // namespace

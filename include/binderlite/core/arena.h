@@ -41,6 +41,7 @@ class Arena {
 
   using Layout = typename Buffer<L>::Layout;
   using Purpose = typename Buffer<L>::Purpose;
+  using Ranges = memory::BasicRangeAllocator<decltype(Purpose::sender_pid)>;
 
   Arena() = default;
   Arena(const Arena&) = delete;
@@ -77,7 +78,7 @@ class Arena {
     if (mapping_.data() != nullptr) return Errc::kBusy;
     mapping_ = std::move(mapping);
     user_address_ = user_address;
-    ranges_ = memory::RangeAllocator(size);
+    ranges_ = Ranges(size);
     free_async_ = size / 2;
     mapped_ = true;
     return Errc::kOk;
@@ -433,7 +434,7 @@ class Arena {
   std::uint64_t user_address_ ABSL_GUARDED_BY(mu_) = 0;
   memory::Mapping mapping_ ABSL_GUARDED_BY(mu_);
   Table<Buffer<L>> buffers_ ABSL_GUARDED_BY(mu_);  // By offset.
-  memory::RangeAllocator ranges_ ABSL_GUARDED_BY(mu_);
+  Ranges ranges_ ABSL_GUARDED_BY(mu_);
   std::size_t free_async_ ABSL_GUARDED_BY(mu_) = 0;
   bool spam_reported_ ABSL_GUARDED_BY(mu_) = false;
   // What each sender has of the one-ways' memory while little of it is left and

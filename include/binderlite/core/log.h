@@ -15,13 +15,10 @@
 #ifndef BINDERLITE_CORE_LOG_H_
 #define BINDERLITE_CORE_LOG_H_
 
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <utility>
-#include <vector>
 
 #include "binderlite/core/shard.h"
 #include "binderlite/core/transaction.h"
@@ -61,28 +58,20 @@ class TransactionLog {
   // An entry that is complete from the start.
   void Add(std::uint64_t order, const LogEntry& entry);
 
-  // The oldest first.
-  [[nodiscard]] std::vector<LogEntry> Read() const {
-    std::vector<std::pair<std::uint64_t, LogEntry>> found;
-    rings_.ForEach([&found](const Ring& ring) {
+  // Calls fn(order, entry) for all that are kept, which may be more than the
+  // last kEntries, in no particular order. debug/log.h sorts them out.
+  template <class F>
+  void ForEach(F fn) const {
+    rings_.ForEach([&fn](const Ring& ring) {
       for (const Slot& slot : ring.slots) {
         Words words = {};
         const bool whole = slot.Read(words);
         if (words[kOrder] == 0) continue;
-        found.emplace_back(words[kOrder], Unpack(words));
-        found.back().second.complete &= whole;
+        LogEntry entry = Unpack(words);
+        entry.complete &= whole;
+        fn(words[kOrder], entry);
       }
     });
-    std::sort(found.begin(), found.end(),
-              [](const auto& a, const auto& b) { return a.first < b.first; });
-    const std::size_t old =
-        found.size() > kEntries ? found.size() - kEntries : 0;
-    std::vector<LogEntry> entries;
-    entries.reserve(found.size() - old);
-    for (std::size_t i = old; i < found.size(); ++i) {
-      entries.push_back(found[i].second);
-    }
-    return entries;
   }
 
  private:

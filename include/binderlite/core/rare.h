@@ -9,15 +9,21 @@
 #define BINDERLITE_CORE_RARE_H_
 
 #include <cstddef>
-#include <memory>
 #include <utility>
 #include <vector>
 
 namespace binderlite::core {
 
+// (Points to its items by hand: as a unique_ptr would do it, std::vector<T> had
+// to be compiled in each file that includes a header with a RareVector<T>.)
 template <class T>
 class RareVector {
  public:
+  RareVector() = default;
+  RareVector(const RareVector&) = delete;
+  RareVector& operator=(const RareVector&) = delete;
+  ~RareVector() { clear(); }
+
   [[nodiscard]] bool empty() const {
     return items_ == nullptr || items_->empty();
   }
@@ -31,14 +37,14 @@ class RareVector {
   [[nodiscard]] T& operator[](std::size_t index) { return (*items_)[index]; }
 
   void push_back(T item) {
-    if (items_ == nullptr) items_ = std::make_unique<std::vector<T>>();
+    if (items_ == nullptr) items_ = new std::vector<T>;
     items_->push_back(std::move(item));
   }
-  void clear() { items_.reset(); }
-  void swap(RareVector& other) noexcept { items_.swap(other.items_); }
+  void clear() { delete std::exchange(items_, nullptr); }
+  void swap(RareVector& other) noexcept { std::swap(items_, other.items_); }
 
  private:
-  std::unique_ptr<std::vector<T>> items_;
+  std::vector<T>* items_ = nullptr;
 };
 
 }  // namespace binderlite::core

@@ -26,6 +26,7 @@
 #include "binderlite/core/thread.h"
 #include "binderlite/core/transaction.h"
 #include "binderlite/core/work.h"
+#include "binderlite/debug/log.h"
 #include "binderlite/debug/state.h"
 #include "binderlite/driver/driver.h"
 #include "binderlite/driver/entry.h"
@@ -307,8 +308,8 @@ template <LockingPolicy L>
     const auto kind = static_cast<core::ObjectKind>(i);
     s.counts[i] = {context.counts.created(kind), context.counts.deleted(kind)};
   }
-  s.log = context.log.Read();
-  s.failed_log = context.failed_log.Read();
+  s.log = ReadLog(context.log);
+  s.failed_log = ReadLog(context.failed_log);
   return s;
 }
 

@@ -18,6 +18,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <iterator>
 #include <optional>
 #include <vector>
@@ -32,27 +33,31 @@ namespace binderlite::memory {
 // ten, and for ten nothing is faster than an array; for thousands, moving the
 // tail of one is still cheap.
 //
+// `Mark` is what a hole remembers of what was freed there. (A template, so that
+// nothing of it is compiled where it is only included.)
+//
 // Kernel: the free_buffers tree and the buffers list of binder_alloc.
-class RangeAllocator {
+template <class Mark>
+class BasicRangeAllocator {
  public:
   // All offsets and sizes are multiples of this; the caller rounds up.
   static constexpr std::size_t kAlignment = 8;
 
   // One hole of `size` bytes, or none if 0. `size` is a multiple of kAlignment.
-  explicit RangeAllocator(std::size_t size = 0)
+  explicit BasicRangeAllocator(std::size_t size = 0)
       : size_(size), free_bytes_(size) {
     BINDERLITE_ASSERT(size % kAlignment == 0);
     if (size == 0) return;
     Reserve(kInitialRanges);
-    by_offset_.push_back({0, size, 0});
-    by_size_.push_back({0, size, 0});
+    by_offset_.push_back({0, size, {}});
+    by_size_.push_back({0, size, {}});
   }
 
   // A moved-from allocator can only be destroyed or assigned to.
-  RangeAllocator(const RangeAllocator&) = delete;
-  RangeAllocator& operator=(const RangeAllocator&) = delete;
-  RangeAllocator(RangeAllocator&&) = default;
-  RangeAllocator& operator=(RangeAllocator&&) = default;
+  BasicRangeAllocator(const BasicRangeAllocator&) = delete;
+  BasicRangeAllocator& operator=(const BasicRangeAllocator&) = delete;
+  BasicRangeAllocator(BasicRangeAllocator&&) = default;
+  BasicRangeAllocator& operator=(BasicRangeAllocator&&) = default;
 
   // Makes room for that many live ranges, so that the next calls need no heap
   // allocation until there are more of them.
@@ -65,12 +70,12 @@ class RangeAllocator {
   // nothing if no hole is large enough, even if all of them together would be
   // (the kernel's ENOSPC). `size` is a multiple of kAlignment and not 0. `mark`
   // becomes that of the hole: what was last freed at its lowest offset left it
-  // there; 0 in memory that has not been in use since it was cut off or joined
-  // to a lower hole.
-  [[nodiscard]] std::optional<std::size_t> Allocate(
-      std::size_t size, std::int32_t* mark = nullptr) {
+  // there; Mark() in memory that has not been in use since it was cut off or
+  // joined to a lower hole.
+  [[nodiscard]] std::optional<std::size_t> Allocate(std::size_t size,
+                                                    Mark* mark = nullptr) {
     BINDERLITE_ASSERT(size != 0 && size % kAlignment == 0);
-    const auto fit = FindBySize({0, size, 0});
+    const auto fit = FindBySize({0, size, {}});
     if (fit == by_size_.end()) return std::nullopt;
     if (mark != nullptr) *mark = FindByOffset(fit->offset)->mark;
     if (live_ >= capacity()) [[unlikely]] {
@@ -83,8 +88,7 @@ class RangeAllocator {
 
   // Takes back a range: `offset` as returned by Allocate(), `size` as passed to
   // it. Leaves `mark` in the hole, unless there is a lower one to join.
-  void Free(std::size_t offset, std::size_t size,
-            std::int32_t mark = 0) noexcept {
+  void Free(std::size_t offset, std::size_t size, Mark mark = Mark()) noexcept {
     BINDERLITE_ASSERT(live_ != 0);
     BINDERLITE_ASSERT(size != 0 && size % kAlignment == 0);
     BINDERLITE_ASSERT(offset % kAlignment == 0);
@@ -107,7 +111,7 @@ class RangeAllocator {
       previous->size += size + after.size;
       by_size_.erase(FindBySize(after));
       by_offset_.erase(next);
-      Replace(before, {before.offset, before.size + size + after.size, 0});
+      Replace(before, {before.offset, before.size + size + after.size, {}});
     } else if (join_previous) {
       const auto previous = std::prev(next);
       const Hole before = *previous;
@@ -119,13 +123,13 @@ class RangeAllocator {
       Replace(after, *next);
     } else {
       by_offset_.insert(next, {offset, size, mark});
-      by_size_.insert(FindBySize({offset, size, 0}), {offset, size, 0});
+      by_size_.insert(FindBySize({offset, size, {}}), {offset, size, {}});
     }
   }
 
-  // The marks of all holes become 0.
+  // The marks of all holes become Mark().
   void ForgetMarks() {
-    for (Hole& hole : by_offset_) hole.mark = 0;
+    for (Hole& hole : by_offset_) hole.mark = Mark();
   }
 
   // Bytes that are managed, and bytes of all holes together.
@@ -148,7 +152,7 @@ class RangeAllocator {
   struct Hole {
     std::size_t offset;
     std::size_t size;
-    std::int32_t mark;  // In by_offset_; that of by_size_ means nothing.
+    Mark mark;  // In by_offset_; that of by_size_ means nothing.
 
     std::size_t end() const { return offset + size; }
   };
@@ -162,27 +166,27 @@ class RangeAllocator {
   }
 
   // The first hole at or behind `offset`.
-  Holes::iterator FindByOffset(std::size_t offset) {
+  typename Holes::iterator FindByOffset(std::size_t offset) {
     return std::lower_bound(
         by_offset_.begin(), by_offset_.end(), offset,
         [](const Hole& hole, std::size_t o) { return hole.offset < o; });
   }
 
   // The first hole that is `hole` or comes after it by (size, offset).
-  Holes::iterator FindBySize(const Hole& hole) {
+  typename Holes::iterator FindBySize(const Hole& hole) {
     return std::lower_bound(by_size_.begin(), by_size_.end(), hole,
                             SmallerOrLower);
   }
 
   // Cuts `size` bytes from the beginning of the hole at `fit` in by_size_.
-  std::size_t TakeFrom(Holes::iterator fit, std::size_t size) {
+  std::size_t TakeFrom(typename Holes::iterator fit, std::size_t size) {
     const Hole hole = *fit;
     const auto at = FindByOffset(hole.offset);
     if (hole.size == size) {
       by_offset_.erase(at);
       by_size_.erase(fit);
     } else {
-      *at = {hole.offset + size, hole.size - size, 0};
+      *at = {hole.offset + size, hole.size - size, {}};
       MoveDown(fit, *at);
     }
     free_bytes_ -= size;
@@ -192,7 +196,7 @@ class RangeAllocator {
 
   // Puts `smaller` into by_size_ instead of the hole at `old`, which came after
   // it.
-  void MoveDown(Holes::iterator old, const Hole& smaller) {
+  void MoveDown(typename Holes::iterator old, const Hole& smaller) {
     const auto to =
         std::lower_bound(by_size_.begin(), old, smaller, SmallerOrLower);
     std::move_backward(to, old, old + 1);
@@ -214,6 +218,8 @@ class RangeAllocator {
   Holes by_offset_;       // ascending; no two touch each other
   Holes by_size_;         // the same holes, ascending by (size, offset)
 };
+
+using RangeAllocator = BasicRangeAllocator<std::int32_t>;
 
 }  // namespace binderlite::memory
 

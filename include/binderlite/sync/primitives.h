@@ -58,7 +58,6 @@
 #define BINDERLITE_SYNC_PRIMITIVES_H_
 
 #include <concepts>
-#include <functional>
 #include <string>
 
 #include "binderlite/sync/mutex_lock.h"
@@ -74,8 +73,7 @@ concept Primitives = BasicMutex<typename P::Mutex> &&
     BasicMutex<typename P::StopMutex> &&
     std::default_initializable<typename P::StopMutex> &&
     std::default_initializable<typename P::Parker> &&
-    std::constructible_from<typename P::Worker, std::string,
-                            std::function<void()>> &&
+    std::constructible_from<typename P::Worker, std::string, void (*)()> &&
     requires(typename P::StopMutex& mu, const typename P::StopMutex& const_mu,
              typename P::Parker& parker, const typename P::Parker& const_parker,
              const StopSignals& signals, TimePoint deadline,
