@@ -162,8 +162,8 @@ void AwaitBlocked(int fd, const std::atomic<pid_t>& tid) {
   for (;;) {
     {
       const sync::MutexLock lock(proc.tasks_mu);
-      const auto it = proc.tasks.find(tid.load());
-      if (it != proc.tasks.end() && it->second->parker.parked()) return;
+      const auto* const task = proc.tasks.Find(core::KeyOf(tid.load()));
+      if (task != nullptr && task->parker.parked()) return;
     }
     std::this_thread::yield();
   }
@@ -681,8 +681,9 @@ TEST(UapiTest, TheRecordOfAThreadThatEndsStays) {
   }).join();
   auto& proc = UapiFacade::Get().Find(device.fd())->proc().state();
   sync::MutexLock lock(proc.queues_mu);
-  ASSERT_TRUE(proc.threads.contains(tid));
-  EXPECT_TRUE(proc.threads.at(tid)->is_looper());
+  const auto* const thread = proc.threads.Find(core::KeyOf(tid));
+  ASSERT_NE(thread, nullptr);
+  EXPECT_TRUE(thread->is_looper());
 }
 
 // --- Polling ---------------------------------------------------------------

@@ -113,9 +113,11 @@ class Exits {
 template <class L>
 int Asleep(core::Proc<L>& proc) {
   sync::MutexLock lock(proc.tasks_mu);
-  return static_cast<int>(std::count_if(
-      proc.tasks.begin(), proc.tasks.end(),
-      [](const auto& task) { return task.second->parker.parked(); }));
+  int asleep = 0;
+  proc.tasks.ForEach([&asleep](const core::Task<L>& task) {
+    if (task.parker.parked()) ++asleep;
+  });
+  return asleep;
 }
 
 }  // namespace binderlite::bench

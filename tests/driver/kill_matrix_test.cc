@@ -87,7 +87,8 @@ class Cell {
     {
       core::Proc<L>& proc = victim.proc().state();
       sync::MutexLock lock(proc.queues_mu);
-      record_ = proc.threads.at(victim.tid());
+      record_ = core::Pin<core::Thread<L>>(
+          proc.threads.Find(core::KeyOf(victim.tid())));
     }
     world_.gates().Observe([this](Point point, std::int32_t, std::int32_t tid) {
       if (tid != victim.tid() || point != stop_at_) return;

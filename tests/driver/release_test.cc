@@ -432,7 +432,7 @@ class ReleaseOrderTest : public DriverTest<L> {
   static const WatchedParker* ParkerOf(Peer<L>& peer, Actor<L>& actor) {
     core::Proc<L>& proc = peer.proc().state();
     sync::MutexLock lock(proc.tasks_mu);
-    return &proc.tasks.at(actor.tid())->parker;
+    return &proc.tasks.Find(core::KeyOf(actor.tid()))->parker;
   }
 };
 TYPED_TEST_SUITE(ReleaseOrderTest, WatchedDisciplines, DisciplineNames);

@@ -405,9 +405,6 @@ class Arena {
       if (--share.buffers == 0) shares_.Erase(key);
     }
   }
-  static std::uint64_t KeyOf(std::int32_t pid) {
-    return static_cast<std::uint32_t>(pid);
-  }
   void StopTallying() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     if (!tallying_) return;
     tallying_ = false;

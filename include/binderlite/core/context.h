@@ -12,7 +12,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -92,7 +91,7 @@ class Context : public Pinned<Context<L>> {
   std::optional<std::uint32_t> manager_euid ABSL_GUARDED_BY(mu);
   std::int32_t next_pid ABSL_GUARDED_BY(mu) = 1000;
   // Procs that the reaper has to release; see driver/release.h.
-  std::deque<Pin<Proc<L>>> to_release ABSL_GUARDED_BY(mu);
+  std::vector<Pin<Proc<L>>> to_release ABSL_GUARDED_BY(mu);
   bool reaper_stops ABSL_GUARDED_BY(mu) = false;
   typename L::Primitives::Parker reaper_parker;  // Where it sleeps.
   // All transactions, and once more those that failed.

@@ -24,12 +24,8 @@
 #ifndef BINDERLITE_CORE_NODE_H_
 #define BINDERLITE_CORE_NODE_H_
 
-#include <algorithm>
 #include <atomic>
-#include <cstddef>
 #include <cstdint>
-#include <utility>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "binderlite/core/counts.h"
@@ -121,72 +117,6 @@ class Node : public TableLink<Node<L>>, public Work, public Pinned<Node<L>> {
     return StronglyHeld() || WeaklyHeld();
   }
 };
-
-// The nodes of one Proc, by their ptr, each of them pinned; guarded by its
-// queues mutex.
-template <class L>
-class NodeTable {
- public:
-  NodeTable() = default;
-  NodeTable(const NodeTable&) = delete;
-  NodeTable& operator=(const NodeTable&) = delete;
-  ~NodeTable() { (void)TakeAll(); }
-
-  // nullptr when there is none.
-  [[nodiscard]] Node<L>* Find(std::uint64_t ptr) const {
-    return nodes_.Find(ptr);
-  }
-
-  // The node of that ptr: the one that is there, or else `node`, which becomes
-  // part of the table.
-  [[nodiscard]] Pin<Node<L>> FindOrInsert(const Pin<Node<L>>& node) {
-    if (Node<L>* const found = Find(node->ptr)) return Pin<Node<L>>(found);
-    nodes_.Insert(*Pin<Node<L>>(node).Detach());
-    return node;
-  }
-
-  // Takes `node` out, if it is in.
-  [[nodiscard]] Pin<Node<L>> Extract(Node<L>& node) {
-    if (Find(node.ptr) != &node) return {};
-    nodes_.Erase(node);
-    return Pin<Node<L>>::Adopt(&node);
-  }
-
-  // All of them, in no particular order; in the second case they are in the
-  // table no longer.
-  [[nodiscard]] std::vector<Pin<Node<L>>> List() const {
-    std::vector<Pin<Node<L>>> all;
-    all.reserve(size());
-    nodes_.ForEach([&all](Node<L>& node) { all.emplace_back(&node); });
-    return all;
-  }
-  [[nodiscard]] std::vector<Pin<Node<L>>> TakeAll() {
-    std::vector<Pin<Node<L>>> all;
-    all.reserve(size());
-    nodes_.TakeAll(
-        [&all](Node<L>& node) { all.push_back(Pin<Node<L>>::Adopt(&node)); });
-    return all;
-  }
-
-  // Calls fn(Node&) for each, in no particular order.
-  template <class F>
-  void ForEach(F fn) const {
-    nodes_.ForEach(fn);
-  }
-
-  [[nodiscard]] std::size_t size() const { return nodes_.size(); }
-  [[nodiscard]] bool empty() const { return nodes_.empty(); }
-
- private:
-  Table<Node<L>> nodes_;
-};
-
-// In ascending order of their ptr; without the lock of the table.
-template <class L>
-void SortByPtr(std::vector<Pin<Node<L>>>& nodes) {
-  std::sort(nodes.begin(), nodes.end(),
-            [](const auto& a, const auto& b) { return a->ptr < b->ptr; });
-}
 
 }  // namespace binderlite::core
 

@@ -20,7 +20,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -92,7 +91,8 @@ class Proc : public Pinned<Proc<L>> {
         id(debug_id),
         options(std::move(who)),
         memory(options.memory),
-        nonblocking(options.nonblocking) {}
+        nonblocking(options.nonblocking),
+        first_free_tid(options.pid) {}
 
   [[nodiscard]] Credentials credentials() const {
     return {options.pid, options.euid, options.label};
@@ -124,7 +124,9 @@ class Proc : public Pinned<Proc<L>> {
   // Threads by number, whether or not they have a record yet. A leaf lock of
   // its own in every discipline, so that attaching never waits for a call.
   mutable typename L::Primitives::Mutex tasks_mu;
-  std::map<std::int32_t, Pin<Task<L>>> tasks ABSL_GUARDED_BY(tasks_mu);
+  PinTable<Task<L>> tasks ABSL_GUARDED_BY(tasks_mu);
+  // All numbers from the pid up to this one are taken.
+  std::int32_t first_free_tid ABSL_GUARDED_BY(tasks_mu);
   bool tasks_closed ABSL_GUARDED_BY(tasks_mu) = false;
   // Who waits for `outstanding` to become zero.
   std::vector<Pin<Task<L>>> freezing_tasks ABSL_GUARDED_BY(tasks_mu);
@@ -157,12 +159,12 @@ class Proc : public Pinned<Proc<L>> {
   // Deaths and changes of freezing that were read and not yet acknowledged.
   WorkList delivered_deaths ABSL_GUARDED_BY(queues_mu);
   WorkList delivered_freezes ABSL_GUARDED_BY(queues_mu);
-  NodeTable<L> nodes ABSL_GUARDED_BY(queues_mu);
+  PinTable<Node<L>> nodes ABSL_GUARDED_BY(queues_mu);
   // What serves calls on their caller's thread; null: nothing. See
   // driver/loan.h. And the nodes, known or not yet, whose calls it serves.
   std::shared_ptr<CallHandler<L>> call_handler ABSL_GUARDED_BY(queues_mu);
   KeyedMap<bool> on_callers ABSL_GUARDED_BY(queues_mu);
-  std::map<std::int32_t, Pin<Thread<L>>> threads ABSL_GUARDED_BY(queues_mu);
+  PinTable<Thread<L>> threads ABSL_GUARDED_BY(queues_mu);
   // What threads that are gone have counted.
   CommandTotals retired_commands ABSL_GUARDED_BY(queues_mu);
   // Memory of transactions that its threads have read, for those who send them.

@@ -2,22 +2,31 @@
 //
 // Table: a hash table of objects that bring their own link and their own key,
 // so that finding one takes no more memory than a pointer in the object and
-// one or two in the table. A Table owns nothing. KeyedMap is a table of values
-// that are no objects of their own; it owns them.
+// one or two in the table. A Table owns nothing; a PinTable keeps what is in it
+// pinned. KeyedMap is for values that are no objects of their own.
 //
-// No locks: belongs to whatever guards it, and so do the links. Insert may
-// allocate, to grow; nothing else does.
+// No locks: belongs to whatever guards it, and so do the links. What is put in
+// may make it grow, and allocate.
 
 #ifndef BINDERLITE_CORE_TABLE_H_
 #define BINDERLITE_CORE_TABLE_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <utility>
 #include <vector>
 
+#include "binderlite/core/pin.h"
+
 namespace binderlite::core {
+
+// The key of a number that may be negative; keys are in the order of numbers.
+[[nodiscard]] constexpr std::uint64_t KeyOf(std::int32_t number) {
+  return static_cast<std::uint64_t>(std::int64_t{number} +
+                                    (std::int64_t{1} << 31));
+}
 
 template <class T>
 class Table;
@@ -132,6 +141,70 @@ class Table {
   std::vector<T*> heads_;  // A power of two of them, or none.
   std::size_t size_ = 0;
 };
+
+// Objects that are pinned for as long as they are in it, one of each key.
+template <class T>
+class PinTable {
+ public:
+  PinTable() = default;
+  PinTable(const PinTable&) = delete;
+  PinTable& operator=(const PinTable&) = delete;
+  ~PinTable() { (void)TakeAll(); }
+
+  // nullptr when there is none.
+  [[nodiscard]] T* Find(std::uint64_t key) const { return objects_.Find(key); }
+
+  // What is there under the key of `object`, or else that itself, which is in
+  // the table from now on.
+  [[nodiscard]] Pin<T> FindOrInsert(const Pin<T>& object) {
+    if (T* const found = Find(object->table_key())) return Pin<T>(found);
+    objects_.Insert(*Pin<T>(object).Detach());
+    return object;
+  }
+
+  // Takes `object` out; empty when it is not in.
+  [[nodiscard]] Pin<T> Extract(T& object) {
+    if (Find(object.table_key()) != &object) return {};
+    objects_.Erase(object);
+    return Pin<T>::Adopt(&object);
+  }
+
+  // All of them, in no particular order; after the second one they are in the
+  // table no longer.
+  [[nodiscard]] std::vector<Pin<T>> List() const {
+    std::vector<Pin<T>> all;
+    all.reserve(size());
+    objects_.ForEach([&all](T& object) { all.emplace_back(&object); });
+    return all;
+  }
+  [[nodiscard]] std::vector<Pin<T>> TakeAll() {
+    std::vector<Pin<T>> all;
+    all.reserve(size());
+    objects_.TakeAll(
+        [&all](T& object) { all.push_back(Pin<T>::Adopt(&object)); });
+    return all;
+  }
+
+  // Calls fn(T&) for each, in no particular order.
+  template <class F>
+  void ForEach(F fn) const {
+    objects_.ForEach(fn);
+  }
+
+  [[nodiscard]] std::size_t size() const { return objects_.size(); }
+  [[nodiscard]] bool empty() const { return objects_.empty(); }
+
+ private:
+  Table<T> objects_;
+};
+
+// In ascending order of their keys.
+template <class T>
+void SortByKey(std::vector<Pin<T>>& objects) {
+  std::sort(objects.begin(), objects.end(), [](const auto& a, const auto& b) {
+    return a->table_key() < b->table_key();
+  });
+}
 
 // Values by number.
 template <class V>

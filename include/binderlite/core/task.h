@@ -14,6 +14,7 @@
 #include <stop_token>
 
 #include "binderlite/core/pin.h"
+#include "binderlite/core/table.h"
 #include "binderlite/fwd.h"
 #include "binderlite/sync/stop.h"
 
@@ -24,13 +25,15 @@ namespace binderlite::core {
 enum class LockStage : std::uint8_t { kAway, kWants, kHolds };
 
 template <class L>
-class Task : public Pinned<Task<L>> {
+class Task : public Pinned<Task<L>>, public TableLink<Task<L>> {
  public:
   // `proc_kill` is the stop token of the Proc: its kill is the Task's kill.
   Task(std::int32_t the_tid, const std::stop_token& proc_kill)
       : tid(the_tid), on_proc_kill_(proc_kill, Forward{this}) {}
 
   const std::int32_t tid;
+  // Its place in the Proc's table of tasks.
+  [[nodiscard]] std::uint64_t table_key() const { return KeyOf(tid); }
 
   // Ends every wait and lock acquisition of this Task, now and from now on.
   void Kill() { kill_.request_stop(); }

@@ -21,6 +21,7 @@
 #include "binderlite/core/shard.h"
 #include "binderlite/core/spares.h"
 #include "binderlite/core/stats.h"
+#include "binderlite/core/table.h"
 #include "binderlite/core/task.h"
 #include "binderlite/core/transaction.h"
 #include "binderlite/core/work.h"
@@ -58,7 +59,7 @@ struct ReturnError : Work {
 };
 
 template <class L>
-class Thread : public Pinned<Thread<L>> {
+class Thread : public Pinned<Thread<L>>, public TableLink<Thread<L>> {
  private:
   // On the line with the pins, which those who wake it write.
   Pin<Proc<L>> proc_pin_;
@@ -76,6 +77,9 @@ class Thread : public Pinned<Thread<L>> {
         tid(identity.tid),
         task(&identity),
         need_return(first_read_returns) {}
+
+  // Its place in the Proc's table of threads.
+  [[nodiscard]] std::uint64_t table_key() const { return KeyOf(tid); }
 
   alignas(kFalseSharing) Proc<L>* const proc;  // Pinned.
   const std::int32_t tid;

@@ -228,15 +228,16 @@ ProcSnapshot TakeProc(core::Proc<L>& proc, Seen<L>& seen) {
     s.delivered_deaths = proc.delivered_deaths.size();
     s.delivered_freezes = proc.delivered_freezes.size();
     s.commands = proc.retired_commands;
-    for (const auto& [tid, pin] : proc.threads) {
-      const core::Thread<L>& thread = *pin;
+    proc.threads.ForEach([&s, &seen](const core::Thread<L>& thread) {
       thread.proc->queues_mu.AssertHeld();
       s.threads.push_back(TakeThread<L>(thread, seen));
       s.commands.Add(thread.commands.totals());
-    }
+    });
     nodes = proc.nodes.List();
   }
-  core::SortByPtr(nodes);
+  std::sort(s.threads.begin(), s.threads.end(),
+            [](const auto& a, const auto& b) { return a.tid < b.tid; });
+  core::SortByKey(nodes);
   for (const auto& node : nodes) {
     s.nodes.push_back(TakeNode<L>(*node, seen));
   }

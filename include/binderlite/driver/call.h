@@ -37,15 +37,16 @@ template <LockingPolicy L>
   {
     sync::MutexLock queues(proc.queues_mu);
     if (proc.is_dead) return {};
-    const auto it = proc.threads.find(task.tid);
-    if (it != proc.threads.end()) return it->second;
+    if (core::Thread<L>* const found = proc.threads.Find(task.table_key())) {
+      return core::Pin<core::Thread<L>>(found);
+    }
   }
   core::Pin<core::Thread<L>> made(
       new core::Thread<L>(proc.context->counts, proc, task,
                           !proc.context->options.quirks.first_read_waits));
   sync::MutexLock queues(proc.queues_mu);
   if (proc.is_dead) return {};
-  return proc.threads.emplace(task.tid, std::move(made)).first->second;
+  return proc.threads.FindOrInsert(made);
 }
 
 template <LockingPolicy L>

@@ -777,16 +777,19 @@ class BasicProc {
       {
         sync::MutexLock lock(proc.tasks_mu);
         if (tid == 0) number = LowestFreeTid(proc);
-        const auto it = proc.tasks.find(number);
-        if (it != proc.tasks.end()) return BasicThread<L>(proc_, it->second);
+        if (core::Task<L>* const found = proc.tasks.Find(core::KeyOf(number))) {
+          return BasicThread<L>(proc_, core::Pin<core::Task<L>>(found));
+        }
       }
       // Made without the lock; in the end somebody else may have been faster.
       core::Pin<core::Task<L>> made(
           new core::Task<L>(number, proc.kill.get_token()));
       sync::MutexLock lock(proc.tasks_mu);
       if (proc.tasks_closed) return BasicThread<L>(proc_, std::move(made));
-      const auto [it, is_new] = proc.tasks.emplace(number, made);
-      if (is_new || tid != 0) return BasicThread<L>(proc_, it->second);
+      core::Pin<core::Task<L>> task = proc.tasks.FindOrInsert(made);
+      if (task == made || tid != 0) {
+        return BasicThread<L>(proc_, std::move(task));
+      }
     }
   }
 
@@ -867,13 +870,10 @@ class BasicProc {
   explicit BasicProc(core::Pin<core::Proc<L>> proc) : proc_(std::move(proc)) {}
 
   // The lowest number from the pid on that no thread has.
-  static std::int32_t LowestFreeTid(const core::Proc<L>& proc)
+  static std::int32_t LowestFreeTid(core::Proc<L>& proc)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(proc.tasks_mu) {
-    std::int32_t tid = proc.options.pid;
-    for (const auto& [used, task] : proc.tasks) {
-      if (used > tid) break;
-      if (used == tid) ++tid;
-    }
+    std::int32_t& tid = proc.first_free_tid;
+    while (proc.tasks.Find(core::KeyOf(tid)) != nullptr) ++tid;
     return tid;
   }
 

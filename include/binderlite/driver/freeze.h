@@ -19,7 +19,6 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -174,7 +173,7 @@ void AnnounceFreeze(core::Proc<L>& owner, bool is_frozen) {
     sync::MutexLock queues(owner.queues_mu);
     nodes = owner.nodes.List();
   }
-  core::SortByPtr(nodes);
+  core::SortByKey(nodes);
   for (const core::Pin<core::Node<L>>& pin : nodes) {
     const NodeHold<L> hold(pin);
     Wakeups<L> wakeups;
@@ -190,12 +189,12 @@ void AnnounceFreeze(core::Proc<L>& owner, bool is_frozen) {
 template <LockingPolicy L>
 [[nodiscard]] bool HasStacks(const core::Proc<L>& proc)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(proc.queues_mu) {
-  return std::any_of(proc.threads.begin(), proc.threads.end(),
-                     [](const auto& entry) {
-                       const core::Thread<L>& thread = *entry.second;
-                       thread.proc->queues_mu.AssertHeld();
-                       return thread.stack != nullptr;
-                     });
+  bool any = false;
+  proc.threads.ForEach([&any](const core::Thread<L>& thread) {
+    thread.proc->queues_mu.AssertHeld();
+    any = any || thread.stack != nullptr;
+  });
+  return any;
 }
 
 // The thread's name on the list of those that wait for the last transaction of

@@ -12,7 +12,6 @@
 #define BINDERLITE_DRIVER_NOTIFY_H_
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <new>
 #include <utility>

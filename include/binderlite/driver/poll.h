@@ -18,7 +18,6 @@
 #ifndef BINDERLITE_DRIVER_POLL_H_
 #define BINDERLITE_DRIVER_POLL_H_
 
-#include <algorithm>
 #include <atomic>
 #include <utility>
 
@@ -49,10 +48,11 @@ template <LockingPolicy L>
 template <LockingPolicy L>
 [[nodiscard]] bool AnyPolls(const core::Proc<L>& proc)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(proc.queues_mu) {
-  return std::any_of(
-      proc.threads.begin(), proc.threads.end(), [](const auto& entry) {
-        return IsPoller(*entry.second) && !entry.second->task->ended();
-      });
+  bool any = false;
+  proc.threads.ForEach([&any](const core::Thread<L>& thread) {
+    any = any || (IsPoller(thread) && !thread.task->ended());
+  });
+  return any;
 }
 
 // New work is on the Proc's list, and no thread is blocked in a read to take
@@ -63,16 +63,16 @@ template <LockingPolicy L>
   if (proc.options.readiness == nullptr) return false;
   const bool all = !AnyPolls(proc);
   bool concerns = proc.threads.empty();
-  for (const auto& [tid, thread] : proc.threads) {
-    thread->proc->queues_mu.AssertHeld();
-    if (thread->stack != nullptr || !thread->todo.empty()) continue;
-    if (thread->task->ended() || !(all || IsPoller(*thread))) continue;
-    if (thread->task->busy()) {
-      thread->news = true;
+  proc.threads.ForEach([&concerns, all](core::Thread<L>& thread) {
+    thread.proc->queues_mu.AssertHeld();
+    if (thread.stack != nullptr || !thread.todo.empty()) return;
+    if (thread.task->ended() || !(all || IsPoller(thread))) return;
+    if (thread.task->busy()) {
+      thread.news = true;
     } else {
       concerns = true;
     }
-  }
+  });
   return concerns;
 }
 
@@ -106,16 +106,16 @@ template <LockingPolicy L>
   const bool all = !AnyPolls(proc);
   Pollers result;
   bool any = false;
-  for (const auto& [tid, thread] : proc.threads) {
-    thread->proc->queues_mu.AssertHeld();
-    if (thread->task->ended()) continue;
+  proc.threads.ForEach([&](core::Thread<L>& thread) {
+    thread.proc->queues_mu.AssertHeld();
+    if (thread.task->ended()) return;
     any = true;
-    if (thread->task->busy() || !(all || IsPoller(*thread))) continue;
-    const bool news = std::exchange(thread->news, false);
-    if (!IsReadable(*thread)) continue;
+    if (thread.task->busy() || !(all || IsPoller(thread))) return;
+    const bool news = std::exchange(thread.news, false);
+    if (!IsReadable(thread)) return;
     result.readable = true;
     result.news = result.news || news;
-  }
+  });
   if (!any) result.readable = true;
   return result;
 }

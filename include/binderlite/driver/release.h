@@ -20,10 +20,7 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <deque>
-#include <map>
 #include <memory>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -158,7 +155,7 @@ void ReleaseThread(const core::Pin<core::Thread<L>>& pin, Dropped why,
     thread.process_todo = false;
     thread.return_error.Set(Br::BR_OK);
     thread.reply_error.Set(Br::BR_OK);
-    thread.proc->threads.erase(thread.tid);
+    (void)thread.proc->threads.Extract(thread);  // `pin` is another one.
     thread.proc->retired_commands.Add(thread.commands.totals());
     // Should it be waiting, it has no reason to any more.
     self.SetOwner(&thread);
@@ -238,12 +235,17 @@ void ReleaseRefs(core::Proc<L>& proc) {
   }
 }
 
-// The thread with the lowest number; empty when there is none.
+// All threads of the Proc, by number.
 template <LockingPolicy L>
-[[nodiscard]] core::Pin<core::Thread<L>> FirstThread(core::Proc<L>& proc) {
-  sync::MutexLock queues(proc.queues_mu);
-  if (proc.threads.empty()) return {};
-  return proc.threads.begin()->second;
+[[nodiscard]] std::vector<core::Pin<core::Thread<L>>> ThreadsOf(
+    core::Proc<L>& proc) {
+  std::vector<core::Pin<core::Thread<L>>> threads;
+  {
+    sync::MutexLock queues(proc.queues_mu);
+    threads = proc.threads.List();
+  }
+  core::SortByKey(threads);
+  return threads;
 }
 
 // Tears a Proc down (DT-12): manager, threads by number, nodes by ptr,
@@ -258,7 +260,7 @@ bool ReleaseProc(const core::Pin<core::Proc<L>>& pin,
   core::Context<L>& context = *proc.context;
   // Destroyed without the entry section: a Task waits for a kill that is being
   // forwarded to it.
-  std::map<std::int32_t, core::Pin<core::Task<L>>> tasks;
+  std::vector<core::Pin<core::Task<L>>> tasks;
   std::shared_ptr<CallHandler<L>> call_handler;
   Wakeups<L> wakeups;
   DriverEntry<L> entry(context);
@@ -277,8 +279,10 @@ bool ReleaseProc(const core::Pin<core::Proc<L>>& pin,
     proc.call_handler.swap(call_handler);
   }
   ReleaseManager(proc);  // Not before: SetContextManager may be in progress.
-  while (const core::Pin<core::Thread<L>> thread = FirstThread(proc)) {
+  // There are no new ones any more.
+  for (core::Pin<core::Thread<L>>& thread : ThreadsOf(proc)) {
     ReleaseThread(thread, Dropped::kProcDies, wakeups);
+    thread.reset();
   }
 
   std::vector<core::Pin<core::Node<L>>> nodes;
@@ -286,7 +290,7 @@ bool ReleaseProc(const core::Pin<core::Proc<L>>& pin,
     sync::MutexLock queues(proc.queues_mu);
     nodes = proc.nodes.TakeAll();
   }
-  core::SortByPtr(nodes);
+  core::SortByKey(nodes);
   for (const core::Pin<core::Node<L>>& node : nodes) {
     ReleaseNode(*node, wakeups);
   }
@@ -306,7 +310,8 @@ bool ReleaseProc(const core::Pin<core::Proc<L>>& pin,
   {
     sync::MutexLock lock(proc.tasks_mu);
     proc.tasks_closed = true;
-    tasks.swap(proc.tasks);
+    tasks = proc.tasks.TakeAll();
+    proc.first_free_tid = proc.options.pid;
   }
   {
     sync::MutexLock lock(context.registry->mu);
@@ -333,8 +338,11 @@ bool ReleaseProc(const core::Pin<core::Proc<L>>& pin,
 template <LockingPolicy L>
 void Flush(core::Proc<L>& proc) {
   Wakeups<L> wakeups;
+  std::vector<core::Pin<core::Thread<L>>> threads;
   sync::MutexLock queues(proc.queues_mu);
-  for (const auto& [tid, thread] : proc.threads) {
+  threads = proc.threads.List();
+  core::SortByKey(threads);  // Woken in this order.
+  for (const core::Pin<core::Thread<L>>& thread : threads) {
     thread->need_return.store(true, std::memory_order_relaxed);
     thread->guest_need_return.store(true, std::memory_order_relaxed);
     if ((thread->looper.load(std::memory_order_relaxed) &
@@ -418,19 +426,19 @@ void Close(core::Proc<L>& proc) {
 template <LockingPolicy L>
 void RunReaper(core::Context<L>& context) {
   for (;;) {
-    core::Pin<core::Proc<L>> proc;
+    std::vector<core::Pin<core::Proc<L>>> procs;
     bool stops = false;
     {
       sync::MutexLock lock(context.mu);
       stops = context.reaper_stops;
-      if (!context.to_release.empty()) {
-        proc = std::move(context.to_release.front());
-        context.to_release.pop_front();
-      }
+      procs.swap(context.to_release);
     }
-    if (proc) {
+    for (core::Pin<core::Proc<L>>& proc : procs) {
       (void)ReleaseProc(proc, sync::StopSignals());
-    } else if (stops) {
+      proc.reset();
+    }
+    if (!procs.empty()) continue;
+    if (stops) {
       return;
     } else {
       (void)context.reaper_parker.Park(sync::StopSignals(), sync::kNoDeadline);

@@ -21,9 +21,9 @@
 #define BINDERLITE_DRIVER_ROUTE_H_
 
 #include <array>
-#include <deque>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "binderlite/config.h"
@@ -107,7 +107,24 @@ class [[nodiscard]] Wakeup {
 
 // Those that are kept together, in this order.
 template <LockingPolicy L>
-using Wakeups = std::deque<Wakeup<L>>;
+class Wakeups {
+ public:
+  Wakeups() = default;
+  Wakeups(const Wakeups&) = delete;
+  Wakeups& operator=(const Wakeups&) = delete;
+  ~Wakeups() {
+    for (std::unique_ptr<Wakeup<L>>& wakeup : wakeups_) wakeup.reset();
+  }
+
+  // One more.
+  [[nodiscard]] Wakeup<L>& emplace_back() {
+    wakeups_.push_back(std::make_unique<Wakeup<L>>());
+    return *wakeups_.back();
+  }
+
+ private:
+  std::vector<std::unique_ptr<Wakeup<L>>> wakeups_;
+};
 
 // Puts `thread` at the head of its Proc's waiting list, unless it is on it.
 template <LockingPolicy L>
