@@ -28,7 +28,7 @@ struct Thing {
 
 TEST(SparesTest, TheNextObjectGetsTheMemory) {
   int live = 0;
-  Spares<Thing, 2> spares;
+  Spares<Thing> spares(2);
   std::unique_ptr<Thing> first = spares.New(live, 1);
   const Thing* const where = first.get();
   EXPECT_EQ(live, 1);
@@ -44,7 +44,7 @@ TEST(SparesTest, TheNextObjectGetsTheMemory) {
 
 TEST(SparesTest, KeepsNoMoreThanItMay) {
   int live = 0;
-  Spares<Thing, 2> spares;
+  Spares<Thing> spares(2);
   for (int i = 0; i < 3; ++i) spares.Delete(std::make_unique<Thing>(live));
   spares.Delete(nullptr);
   EXPECT_EQ(spares.count(), 2u);
@@ -53,8 +53,8 @@ TEST(SparesTest, KeepsNoMoreThanItMay) {
 
 TEST(SparesTest, MovesWhatIsTooMuchAsFarAsThereIsRoom) {
   int live = 0;
-  Spares<Thing, 4> from;
-  Spares<Thing, 2> to;
+  Spares<Thing> from(4);
+  Spares<Thing> to(2);
   for (int i = 0; i < 4; ++i) from.Delete(std::make_unique<Thing>(live));
   from.MoveTo(to, 3);
   EXPECT_EQ(from.count(), 3u);
@@ -72,6 +72,37 @@ TEST(SparesTest, MovesWhatIsTooMuchAsFarAsThereIsRoom) {
   for (const auto& thing : things) distinct.insert(thing.get());
   EXPECT_EQ(distinct.size(), 4u);
   EXPECT_EQ(live, 4);
+}
+
+TEST(SparesTest, KeepsWhatItMayFromNowOn) {
+  int live = 0;
+  Spares<Thing> spares(0);
+  spares.Delete(std::make_unique<Thing>(live));
+  EXPECT_EQ(spares.count(), 0u);
+  spares.set_most(2);
+  for (int i = 0; i < 3; ++i) spares.Delete(std::make_unique<Thing>(live));
+  EXPECT_EQ(spares.count(), 2u);
+  spares.set_most(1);
+  EXPECT_EQ(spares.count(), 2u);
+  spares.Delete(std::make_unique<Thing>(live));
+  EXPECT_EQ(spares.count(), 2u);
+  EXPECT_EQ(live, 0);
+}
+
+TEST(SparesTest, EndsInAnotherOne) {
+  int live = 0;
+  Spares<Thing> spares(8);
+  for (int i = 0; i < 5; ++i) spares.Delete(std::make_unique<Thing>(live));
+  {
+    Spares<Thing> rest(0);
+    spares.EndIn(rest);
+    EXPECT_EQ(rest.count(), 5u);
+  }
+  EXPECT_EQ(spares.count(), 0u);
+  spares.Delete(std::make_unique<Thing>(live));
+  EXPECT_EQ(spares.count(), 0u);
+  EXPECT_EQ(spares.New(live)->number, 0);
+  EXPECT_EQ(live, 0);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #ifndef BINDERLITE_CORE_ARENA_H_
 #define BINDERLITE_CORE_ARENA_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -80,6 +81,7 @@ class Arena {
     user_address_ = user_address;
     ranges_ = Ranges(size);
     free_async_ = size / 2;
+    spares_.set_most(MostSpares(size));
     mapped_ = true;
     return Errc::kOk;
   }
@@ -88,6 +90,14 @@ class Arena {
   void Unmap() {
     sync::MutexLock lock(mu_);
     mapped_ = false;
+  }
+
+  // How many Buffers' memory it keeps for the next ones. A burst of small
+  // messages needs as many, and to get that from the heap and give it back
+  // costs more than the rest of such a message.
+  [[nodiscard]] std::size_t most_spares() const {
+    sync::MutexLock lock(mu_);
+    return MostSpares(mapping_.size());
   }
 
   struct Allocation {
@@ -198,7 +208,9 @@ class Arena {
   // frees them.
   void Retire() {
     std::vector<std::unique_ptr<Buffer<L>>> dropped;
+    Spares<Buffer<L>> unused(0);
     sync::MutexLock lock(mu_);
+    spares_.EndIn(unused);
     mapped_ = false;
     resting_ = nullptr;
     std::vector<Buffer<L>*> left;
@@ -411,6 +423,12 @@ class Arena {
     shares_.Clear();
   }
 
+  // Together at most half as large as the arena, unless it is tiny.
+  static constexpr std::size_t kFewSpares = 64;
+  static std::size_t MostSpares(std::size_t arena_size) {
+    return std::max(kFewSpares, arena_size / 2 / sizeof(Buffer<L>));
+  }
+
   // The accounted size; false when the sum does not fit.
   static bool Total(const Layout& layout, std::size_t& total) {
     total = 0;
@@ -442,7 +460,7 @@ class Arena {
   };
   bool tallying_ ABSL_GUARDED_BY(mu_) = false;
   KeyedMap<Share> shares_ ABSL_GUARDED_BY(mu_);
-  Spares<Buffer<L>, 64> spares_ ABSL_GUARDED_BY(mu_);
+  Spares<Buffer<L>> spares_ ABSL_GUARDED_BY(mu_){kFewSpares};
 };
 
 }  // namespace binderlite::core

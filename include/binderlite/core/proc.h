@@ -45,6 +45,7 @@
 #include "binderlite/fwd.h"
 #include "binderlite/memory/user_memory.h"
 #include "binderlite/sync/mutex_lock.h"
+#include "binderlite/wire/errc.h"
 
 namespace binderlite {
 
@@ -96,6 +97,17 @@ class Proc : public Pinned<Proc<L>> {
 
   [[nodiscard]] Credentials credentials() const {
     return {options.pid, options.euid, options.label};
+  }
+  // Maps the receive memory; see core/arena.h. For each message that it has
+  // room for there may be a transaction as well.
+  template <class... Where>
+  Errc Map(Where&&... where) {
+    const Errc error = arena.Map(std::forward<Where>(where)...);
+    if (error != Errc::kOk) return error;
+    const std::size_t most = arena.most_spares();
+    sync::MutexLock queues(queues_mu);
+    if (!is_dead) spare_transactions.set_most(most);
+    return Errc::kOk;
   }
   [[nodiscard]] FileTable& files() {
     return options.files != nullptr ? *options.files : process_files_;
@@ -168,7 +180,7 @@ class Proc : public Pinned<Proc<L>> {
   // What threads that are gone have counted.
   CommandTotals retired_commands ABSL_GUARDED_BY(queues_mu);
   // Memory of transactions that its threads have read, for those who send them.
-  Spares<Transaction<L>, 16> spare_transactions ABSL_GUARDED_BY(queues_mu);
+  Spares<Transaction<L>> spare_transactions ABSL_GUARDED_BY(queues_mu){16};
 
   Arena<L> arena;
 

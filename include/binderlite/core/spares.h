@@ -10,7 +10,6 @@
 #ifndef BINDERLITE_CORE_SPARES_H_
 #define BINDERLITE_CORE_SPARES_H_
 
-#include <array>
 #include <cstddef>
 #include <memory>
 #include <new>
@@ -18,54 +17,74 @@
 
 namespace binderlite::core {
 
-// Keeps at most kMost.
-template <class T, std::size_t kMost>
+// Unused memory is linked by itself: however much there may be of it, as long
+// as there is none it takes no room.
+template <class T>
 class Spares {
  public:
-  Spares() = default;
+  // How many it keeps.
+  explicit Spares(std::size_t most) : most_(most) {}
   Spares(const Spares&) = delete;
   Spares& operator=(const Spares&) = delete;
   ~Spares() {
-    while (count_ > 0) Release(blocks_[--count_]);
+    while (first_ != nullptr) {
+      std::allocator<T>().deallocate(static_cast<T*>(Pop()), 1);
+    }
   }
 
   template <class... Args>
   [[nodiscard]] std::unique_ptr<T> New(Args&&... args) {
-    if (count_ == 0) return std::make_unique<T>(std::forward<Args>(args)...);
-    return std::unique_ptr<T>(::new (blocks_[--count_])
-                                  T(std::forward<Args>(args)...));
+    if (first_ == nullptr) {
+      return std::make_unique<T>(std::forward<Args>(args)...);
+    }
+    return std::unique_ptr<T>(::new (Pop()) T(std::forward<Args>(args)...));
   }
 
   // `object` may be null.
   void Delete(std::unique_ptr<T> object) {
-    if (object == nullptr || count_ == kMost) return;
+    if (object == nullptr || count_ >= most_) return;
     T* const gone = object.release();
     std::destroy_at(gone);
-    blocks_[count_++] = gone;
+    Push(gone);
   }
 
   [[nodiscard]] std::size_t count() const { return count_; }
 
+  // From now on. What it has already it goes on to have.
+  void set_most(std::size_t most) { most_ = most; }
+
   // Leaves `keep` here, if there are as many, and the rest, as far as there is
   // room, there.
-  template <std::size_t kOthersMost>
-  void MoveTo(Spares<T, kOthersMost>& other, std::size_t keep) {
-    while (count_ > keep && other.count_ < kOthersMost) {
-      other.blocks_[other.count_++] = blocks_[--count_];
-    }
+  void MoveTo(Spares& other, std::size_t keep) {
+    while (count_ > keep && other.count_ < other.most_) other.Push(Pop());
+  }
+
+  // Gives all of it to `other`, which has none, and keeps nothing any more.
+  void EndIn(Spares& other) {
+    std::swap(first_, other.first_);
+    std::swap(count_, other.count_);
+    most_ = 0;
   }
 
  private:
-  template <class U, std::size_t kOthersMost>
-  friend class Spares;
+  // What the memory of a T holds meanwhile.
+  struct Block {
+    Block* next;
+  };
+  static_assert(sizeof(T) >= sizeof(Block) && alignof(T) >= alignof(Block));
 
-  // What delete does with the memory of a T, which has no operator of its own.
-  static void Release(void* block) {
-    std::allocator<T>().deallocate(static_cast<T*>(block), 1);
+  void Push(void* memory) {
+    first_ = ::new (memory) Block{first_};
+    ++count_;
+  }
+  [[nodiscard]] void* Pop() {
+    --count_;
+    return std::exchange(first_, first_->next);
   }
 
-  std::array<void*, kMost> blocks_ = {};
+  Block* first_ = nullptr;
   std::size_t count_ = 0;
+  std::size_t most_;
 };
 
 }  // namespace binderlite::core

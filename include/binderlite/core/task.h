@@ -25,7 +25,7 @@ namespace binderlite::core {
 enum class LockStage : std::uint8_t { kAway, kWants, kHolds };
 
 template <class L>
-class Task : public Pinned<Task<L>>, public TableLink<Task<L>> {
+class Task : public TableLink<Task<L>>, public Pinned<Task<L>> {
  public:
   // `proc_kill` is the stop token of the Proc: its kill is the Task's kill.
   Task(std::int32_t the_tid, const std::stop_token& proc_kill)

@@ -94,8 +94,8 @@ class Thread : public Pinned<Thread<L>>, public TableLink<Thread<L>> {
 
   CommandCounts commands;
   // Memory for what its calls make; touched by its calls alone.
-  Spares<Transaction<L>, 8> spare_transactions;
-  Spares<Completion, 8> spare_completions;
+  Spares<Transaction<L>> spare_transactions{8};
+  Spares<Completion> spare_completions{8};
 
   // From here on, what others write, too.
 

@@ -795,11 +795,11 @@ class BasicProc {
 
   // mmap: reserves receive memory, at most Arena::kMaxSize bytes. kBusy: done
   // before. kInvalid: size 0. kNoMemory: the address space is used up.
-  Errc Map(std::size_t size) { return proc_->arena.Map(size); }
+  Errc Map(std::size_t size) { return proc_->Map(size); }
   // The same with memory that the receiver reads at another address; see
   // core/arena.h.
   Errc Map(memory::Mapping mapping, std::uint64_t user_address) {
-    return proc_->arena.Map(std::move(mapping), user_address);
+    return proc_->Map(std::move(mapping), user_address);
   }
   // munmap: from now on nothing can be sent here.
   void Unmap() { proc_->arena.Unmap(); }
@@ -920,7 +920,7 @@ class BasicContext {
     const std::size_t arena_size = options.arena_size;
     core::Pin<core::Proc<L>> proc(new core::Proc<L>(
         context, context.counts, context.NextId(), std::move(options)));
-    if (arena_size != 0) (void)proc->arena.Map(arena_size);
+    if (arena_size != 0) (void)proc->Map(arena_size);
     {
       sync::MutexLock lock(context.mu);
       context.procs.push_back(proc);

@@ -30,6 +30,7 @@
 #include "binderlite/core/node.h"
 #include "binderlite/core/pin.h"
 #include "binderlite/core/proc.h"
+#include "binderlite/core/spares.h"
 #include "binderlite/core/stats.h"
 #include "binderlite/core/task.h"
 #include "binderlite/core/thread.h"
@@ -298,8 +299,10 @@ bool ReleaseProc(const core::Pin<core::Proc<L>>& pin,
   ReleaseRefs(proc);
 
   core::WorkList mine;
+  core::Spares<core::Transaction<L>> unused(0);
   {
     sync::MutexLock queues(proc.queues_mu);
+    proc.spare_transactions.EndIn(unused);
     DrainTodo<L>(proc.todo, mine);
     DrainTodo<L>(proc.delivered_deaths, mine);
     DrainTodo<L>(proc.delivered_freezes, mine);
