@@ -117,7 +117,7 @@ class InvariantWatch {
     core::Context<L>& context = world.context().state();
     {
       sync::MutexLock lock(context.mu);
-      procs_ = context.procs;
+      procs_ = context.procs.List();
     }
     world.gates().Observe([this](Point point, std::int32_t, std::int32_t tid) {
       At(point, tid);

@@ -30,6 +30,7 @@
 #include "binderlite/core/quirks.h"
 #include "binderlite/core/shard.h"
 #include "binderlite/core/stats.h"
+#include "binderlite/core/table.h"
 #include "binderlite/fwd.h"
 #include "binderlite/sync/mutex_lock.h"
 #include "binderlite/sync/spinning.h"
@@ -54,12 +55,34 @@ struct ContextOptions {
 
 namespace core {
 
-// Procs of one or more Contexts, in the order in which they were opened: those
-// that BINDER_FREEZE finds by their pid. `mu` is a leaf.
+// The Procs of one or more Contexts by their pid: those that BINDER_FREEZE
+// finds. `mu` is a leaf.
 template <class L>
-struct ProcRegistry {
-  mutable typename L::Primitives::Mutex mu;
-  std::vector<Pin<Proc<L>>> procs ABSL_GUARDED_BY(mu);
+class ProcRegistry {
+ public:
+  void Add(const Pin<Proc<L>>& proc) {
+    sync::MutexLock lock(mu_);
+    procs_[KeyOf(proc->options.pid)].push_back(proc);
+  }
+  // The caller has another Pin.
+  void Remove(const Pin<Proc<L>>& proc) {
+    const std::uint64_t key = KeyOf(proc->options.pid);
+    sync::MutexLock lock(mu_);
+    std::vector<Pin<Proc<L>>>* const procs = procs_.Find(key);
+    if (procs == nullptr) return;
+    std::erase(*procs, proc);
+    if (procs->empty()) procs_.Erase(key);
+  }
+  // In the order in which they were opened.
+  [[nodiscard]] std::vector<Pin<Proc<L>>> Find(std::int32_t pid) const {
+    sync::MutexLock lock(mu_);
+    const std::vector<Pin<Proc<L>>>* const procs = procs_.Find(KeyOf(pid));
+    return procs == nullptr ? std::vector<Pin<Proc<L>>>() : *procs;
+  }
+
+ private:
+  mutable typename L::Primitives::Mutex mu_;
+  KeyedMap<std::vector<Pin<Proc<L>>>> procs_ ABSL_GUARDED_BY(mu_);
 };
 
 template <class L>
@@ -84,8 +107,7 @@ class Context : public Pinned<Context<L>> {
   typename L::EntryLock entry;
 
   mutable typename L::Primitives::Mutex mu;
-  // The newest last.
-  std::vector<Pin<Proc<L>>> procs ABSL_GUARDED_BY(mu);
+  PinTable<Proc<L>> procs ABSL_GUARDED_BY(mu);  // By their order.
   Pin<Node<L>> manager ABSL_GUARDED_BY(mu);
   // The euid of the first manager; sticks for ever (IO-08).
   std::optional<std::uint32_t> manager_euid ABSL_GUARDED_BY(mu);

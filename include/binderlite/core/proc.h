@@ -76,7 +76,7 @@ struct ProcOptions {
 namespace core {
 
 template <class L>
-class Proc : public Pinned<Proc<L>> {
+class Proc : public Pinned<Proc<L>>, public TableLink<Proc<L>> {
  private:
   // First, so that they are the last to go: all else may need the Context. Not
   // on the line with the pins, which every sender writes.
@@ -84,16 +84,21 @@ class Proc : public Pinned<Proc<L>> {
   Counted<ObjectKind::kProc> counted_;
 
  public:
-  Proc(Context<L>& home, LiveCounts& counts, std::uint32_t debug_id,
+  // `the_order`: a number above those of all Procs before it.
+  Proc(Context<L>& home, LiveCounts& counts, std::uint64_t the_order,
        ProcOptions who)
       : context_pin_(&home),
         counted_(counts),
         context(&home),
-        id(debug_id),
+        order(the_order),
+        id(static_cast<std::uint32_t>(the_order)),
         options(std::move(who)),
         memory(options.memory),
         nonblocking(options.nonblocking),
         first_free_tid(options.pid) {}
+
+  // Its place in the table of its Context.
+  [[nodiscard]] std::uint64_t table_key() const { return order; }
 
   [[nodiscard]] Credentials credentials() const {
     return {options.pid, options.euid, options.label};
@@ -114,7 +119,8 @@ class Proc : public Pinned<Proc<L>> {
   }
 
   Context<L>* const context;  // Pinned.
-  const std::uint32_t id;
+  const std::uint64_t order;
+  const std::uint32_t id;  // The same, as it is shown to others.
   const ProcOptions options;
   const memory::UserAccess memory;
 

@@ -275,9 +275,10 @@ template <LockingPolicy L>
   std::vector<core::Pin<core::Proc<L>>> procs;
   {
     sync::MutexLock lock(context.mu);
-    procs = context.procs;
+    procs = context.procs.List();
     s.commands = context.retired_commands;
   }
+  core::SortByKey(procs);
   snapshot_internal::Seen<L> seen;
   std::set<std::uint32_t> served;
   for (const auto& proc : procs) {

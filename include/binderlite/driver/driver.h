@@ -900,8 +900,9 @@ class BasicContext {
     std::vector<core::Pin<core::Proc<L>>> procs;
     {
       sync::MutexLock lock(context_->mu);
-      procs = context_->procs;
+      procs = context_->procs.List();
     }
+    core::SortByKey(procs);
     for (const core::Pin<core::Proc<L>>& proc : procs) {
       driver::Kill(*proc);
     }
@@ -913,22 +914,16 @@ class BasicContext {
   // Opens the device as whoever `options` say.
   [[nodiscard]] BasicProc<L> Open(ProcOptions options = {}) {
     core::Context<L>& context = *context_;
-    {
-      sync::MutexLock lock(context.mu);
-      if (options.pid == 0) options.pid = FreshPid(context);
-    }
+    if (options.pid == 0) options.pid = FreshPid(context);
     const std::size_t arena_size = options.arena_size;
     core::Pin<core::Proc<L>> proc(new core::Proc<L>(
-        context, context.counts, context.NextId(), std::move(options)));
+        context, context.counts, context.NextOrder(), std::move(options)));
     if (arena_size != 0) (void)proc->Map(arena_size);
     {
       sync::MutexLock lock(context.mu);
-      context.procs.push_back(proc);
+      (void)context.procs.FindOrInsert(proc);
     }
-    {
-      sync::MutexLock lock(context.registry->mu);
-      context.registry->procs.push_back(proc);
-    }
+    context.registry->Add(proc);
     return BasicProc<L>(std::move(proc));
   }
 
@@ -943,16 +938,19 @@ class BasicContext {
                 [context = context_] { driver::RunReaper(*context); }) {}
 
   // A pid that no open Proc has.
-  static std::int32_t FreshPid(core::Context<L>& context)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(context.mu) {
-    const auto Used = [&context](std::int32_t pid) {
-      context.mu.AssertHeld();
-      return std::any_of(
-          context.procs.begin(), context.procs.end(),
-          [pid](const auto& proc) { return proc->options.pid == pid; });
-    };
-    while (Used(context.next_pid)) ++context.next_pid;
-    return context.next_pid++;
+  static std::int32_t FreshPid(core::Context<L>& context) {
+    for (;;) {
+      std::int32_t pid = 0;
+      {
+        sync::MutexLock lock(context.mu);
+        pid = context.next_pid++;
+      }
+      const auto procs = context.registry->Find(pid);
+      const auto Here = [&context](const auto& proc) {
+        return proc->context == &context;
+      };
+      if (std::none_of(procs.begin(), procs.end(), Here)) return pid;
+    }
   }
 
   core::Pin<core::Context<L>> context_;

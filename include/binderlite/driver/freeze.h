@@ -284,13 +284,9 @@ Errc FreezeProc(Call<L>& call, core::Proc<L>& proc, const FreezeInfo& info) {
 template <LockingPolicy L>
 [[nodiscard]] std::vector<core::Pin<core::Proc<L>>> ProcsOfPid(
     const core::ProcRegistry<L>& registry, std::uint32_t pid) {
-  std::vector<core::Pin<core::Proc<L>>> found;
-  sync::MutexLock lock(registry.mu);
-  for (auto it = registry.procs.rbegin(); it != registry.procs.rend(); ++it) {
-    if (static_cast<std::uint32_t>((*it)->options.pid) == pid) {
-      found.push_back(*it);
-    }
-  }
+  std::vector<core::Pin<core::Proc<L>>> found =
+      registry.Find(static_cast<std::int32_t>(pid));
+  std::reverse(found.begin(), found.end());
   return found;
 }
 

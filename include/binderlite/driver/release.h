@@ -316,10 +316,7 @@ bool ReleaseProc(const core::Pin<core::Proc<L>>& pin,
     tasks = proc.tasks.TakeAll();
     proc.first_free_tid = proc.options.pid;
   }
-  {
-    sync::MutexLock lock(context.registry->mu);
-    std::erase(context.registry->procs, pin);  // Still pinned.
-  }
+  context.registry->Remove(pin);
   core::CommandTotals commands;
   {
     sync::MutexLock queues(proc.queues_mu);
@@ -327,7 +324,7 @@ bool ReleaseProc(const core::Pin<core::Proc<L>>& pin,
   }
   {
     sync::MutexLock lock(context.mu);
-    std::erase(context.procs, pin);
+    (void)context.procs.Extract(proc);  // Still pinned.
     context.retired_commands.Add(commands);
   }
   // Whoever sees the flag finds nothing of the Proc left, nor counted as alive.
