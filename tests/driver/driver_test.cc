@@ -399,6 +399,10 @@ TYPED_TEST(ThreadTest, AttachNumbersThreads) {
   EXPECT_EQ(proc.Attach(7).tid(), 7);
   EXPECT_EQ(proc.Attach().tid(), 52);
   EXPECT_EQ(proc.Attach().tid(), 54);
+  // Nobody has a number in a Proc that is gone.
+  proc.Close();
+  EXPECT_EQ(proc.Attach().tid(), 50);
+  EXPECT_EQ(proc.Attach().tid(), 50);
 }
 
 TYPED_TEST(ThreadTest, TheSameNumberIsTheSameThread) {
@@ -453,6 +457,21 @@ TYPED_TEST(ThreadTest, OpenedAsWhoItSays) {
   EXPECT_EQ(three.options().name, "n");
   EXPECT_FALSE(static_cast<bool>(BasicProc<TypeParam>()));
   EXPECT_TRUE(static_cast<bool>(three));
+}
+
+TYPED_TEST(ThreadTest, AFreshPidIsNobodyElses) {
+  auto& context = this->context();
+  const std::int32_t first = context.Open({.arena_size = 0}).pid();
+  auto next = context.Open({.pid = first + 1, .arena_size = 0});
+  auto same = context.Open({.pid = first + 1, .arena_size = 0});
+  auto gone = context.Open({.pid = first + 2, .arena_size = 0});
+  // Pids of other Contexts do not count, not even of those that share them.
+  BasicContext<TypeParam> sibling({}, context);
+  auto others = sibling.Open({.pid = first + 3, .arena_size = 0});
+  next.Close();
+  gone.Close();
+  EXPECT_EQ(context.Open({.arena_size = 0}).pid(), first + 2);
+  EXPECT_EQ(context.Open({.arena_size = 0}).pid(), first + 3);
 }
 
 TYPED_TEST(ThreadTest, MapOnce) {
