@@ -86,6 +86,13 @@ class Seat {
     return *Find(thread);
   }
 
+  // The thread that `hint` points to if that sits here; else it may be gone.
+  [[nodiscard]] Thread<L>* Recognize(const Thread<L>* hint) const {
+    const Place* place = top_;
+    while (place != nullptr && place->thread != hint) place = place->below_;
+    return place != nullptr ? place->thread : nullptr;
+  }
+
   // Calls found(Thread&) until it answers true; the latest place first.
   template <class F>
   bool AnyOf(F found) const {

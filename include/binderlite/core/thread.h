@@ -126,8 +126,8 @@ class Thread : public Pinned<Thread<L>>, public TableLink<Thread<L>> {
   Thread* next_waiting ABSL_GUARDED_BY(proc->waiters_mu) = nullptr;
   Thread* prev_waiting ABSL_GUARDED_BY(proc->waiters_mu) = nullptr;
   // While it is lent to an OS thread that serves its own call with it: the Task
-  // in whose parker that one sleeps. See core/seat.h.
-  Pin<Task<L>> runner ABSL_GUARDED_BY(proc->waiters_mu);
+  // in whose parker that one sleeps. See core/seat.h. Alive: it is making a call.
+  Task<L>* runner ABSL_GUARDED_BY(proc->waiters_mu) = nullptr;
   // A failure of its own transaction; while unread, no command is executed.
   ReturnError return_error ABSL_GUARDED_BY(proc->queues_mu);
   // The failure of a call that had been accepted.

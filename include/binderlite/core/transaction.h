@@ -111,16 +111,18 @@ class alignas(kCacheLine) Transaction : public Work {
   // Who sends it. Before it is queued, when nobody else knows of it.
   void SetSender(Thread<L>& thread) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     from = &thread;
-    has_sender_.store(true, std::memory_order_relaxed);
+    sender_hint_.store(&thread, std::memory_order_relaxed);
   }
   // It is gone.
   void ResetSender() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     from = nullptr;
-    has_sender_.store(false, std::memory_order_relaxed);
+    sender_hint_.store(nullptr, std::memory_order_relaxed);
   }
   // By itself not to be relied on: it may be going at this moment.
-  [[nodiscard]] bool has_sender() const {
-    return has_sender_.load(std::memory_order_relaxed);
+  [[nodiscard]] bool has_sender() const { return sender_hint() != nullptr; }
+  // Good for nothing but to be compared with a thread that is known to be alive.
+  [[nodiscard]] const Thread<L>* sender_hint() const {
+    return sender_hint_.load(std::memory_order_relaxed);
   }
 
   [[nodiscard]] bool needs_reply() const {
@@ -149,7 +151,7 @@ class alignas(kCacheLine) Transaction : public Work {
   }
 
  private:
-  std::atomic<bool> has_sender_{false};
+  std::atomic<const Thread<L>*> sender_hint_{nullptr};
   Counted<ObjectKind::kTransaction> counted_;
 };
 

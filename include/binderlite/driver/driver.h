@@ -460,7 +460,10 @@ class BasicThread {
   friend class BasicProc<L>;
 
   BasicThread(core::Pin<core::Proc<L>> proc, core::Pin<core::Task<L>> task)
-      : proc_(std::move(proc)), task_(std::move(task)) {}
+      : proc_(proc.get()),
+        task_(task.get()),
+        proc_pin_(std::move(proc)),
+        task_pin_(std::move(task)) {}
 
   // Runs `thread` for the OS thread that has `seat`.
   BasicThread(core::Pin<core::Thread<L>> thread, core::Seat<L>& seat)
@@ -479,9 +482,9 @@ class BasicThread {
   // Serves a call on the OS thread that has `seat`.
   static void Serve(core::Seat<L>& seat, core::Loan<L> loan) {
     const bool lent = loan.lent;
-    const core::Pin<core::Thread<L>> pin = loan.to;
-    typename core::Seat<L>::Place place(seat, *pin);
-    BasicThread self(std::move(loan.to), seat);
+    core::Thread<L>& thread = *loan.to;
+    BasicThread self(std::move(loan.to), seat);  // Pins it to the end.
+    typename core::Seat<L>::Place place(seat, thread);
     self.ServeAsGuest(std::move(loan), place);
     driver::EndServing<L>(place, lent, *seat.stops);
   }
@@ -715,8 +718,11 @@ class BasicThread {
     }
   }
 
-  core::Pin<core::Proc<L>> proc_;
-  core::Pin<core::Task<L>> task_;
+  core::Proc<L>* proc_;
+  core::Task<L>* task_;
+  // Of both; empty where the record does as much, for as long as this is good.
+  core::Pin<core::Proc<L>> proc_pin_;
+  core::Pin<core::Task<L>> task_pin_;
   core::Pin<core::Thread<L>> record_;
   // Set if it is good for one call that is served on its caller's thread.
   core::Seat<L>* guest_of_ = nullptr;

@@ -206,7 +206,10 @@ void FinishServing(core::Thread<L>& thread, std::uint32_t base_id,
 // The same by the owner of a thread that has been given back without it.
 template <LockingPolicy L>
 void FinishForGuest(core::Thread<L>& thread) {
-  if (!thread.unfinished.exchange(false, std::memory_order_acquire)) return;
+  if (!thread.unfinished.load(std::memory_order_relaxed) ||
+      !thread.unfinished.exchange(false, std::memory_order_acquire)) {
+    return;
+  }
   core::WorkList nothing;
   FinishServing<L>(thread, 0, nothing);
 }

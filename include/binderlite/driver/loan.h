@@ -141,7 +141,7 @@ void EndServing(typename core::Seat<L>::Place& place, bool lent,
   sync::MutexLock waiters(thread.proc->waiters_mu);
   thread.unfinished.store(!entered && place.serves, std::memory_order_relaxed);
   thread.guest_need_return.store(false, std::memory_order_relaxed);
-  thread.runner.reset();  // Not the last pin: that Task is making a call.
+  thread.runner = nullptr;
   thread.lent.store(false, std::memory_order_release);
   if (waits && thread.owner_waits) {
     JoinWaiting(thread);

@@ -67,7 +67,9 @@ class [[nodiscard]] Wakeup {
     if (thread == nullptr) return;
     if (thread->lent.load(std::memory_order_relaxed)) {
       sync::MutexLock waiters(thread->proc->waiters_mu);
-      if (thread->runner) return Add(runners_, thread->runner);
+      if (core::Task<L>* const runner = thread->runner) {
+        return Add(runners_, core::Pin<core::Task<L>>(runner));
+      }
     }
     SetOwner(thread);
   }

@@ -499,7 +499,7 @@ Outcome QueueCall(core::Thread<L>& self, core::Transaction<L>& transaction,
         proc.call_handler != nullptr) {
       thread->proc->queues_mu.AssertHeld();
       thread->proc->waiters_mu.AssertHeld();
-      thread->runner = core::Pin<core::Task<L>>(here->seat->task);
+      thread->runner = here->seat->task;
       thread->lent.store(true, std::memory_order_relaxed);
       here->thread = core::Pin<core::Thread<L>>(thread);
       here->handler = proc.call_handler;
@@ -850,8 +850,14 @@ Outcome SendReply(core::Thread<L>& self, const SendRequest<L>& request,
     in_reply_to.reset(top);
   }
   RestorePriority(self, *in_reply_to);
-  const core::Pin<core::Thread<L>> caller = in_reply_to->sender();
-  if (!caller) return Outcome::Dead(Errc::kOk);
+  // A caller that sits here is alive, being in a call.
+  core::Thread<L>* caller = seat.Recognize(in_reply_to->sender_hint());
+  core::Pin<core::Thread<L>> pin;
+  if (caller == nullptr) {
+    pin = in_reply_to->sender();
+    caller = pin.get();
+  }
+  if (caller == nullptr) return Outcome::Dead(Errc::kOk);
   core::Thread<L>& to = *caller;
   core::Proc<L>& receiver = *to.proc;
   if (request.reserved != nullptr &&
