@@ -31,7 +31,7 @@ TEST(ProcTest, FreshOneIsOpenAndEmpty) {
   EXPECT_FALSE(proc.release_begun);
   EXPECT_FALSE(proc.released);
   EXPECT_FALSE(proc.nonblocking);
-  EXPECT_EQ(proc.outstanding, 0);
+  EXPECT_EQ(proc.outstanding.load(), 0);
   EXPECT_FALSE(proc.kill.stop_requested());
   EXPECT_FALSE(proc.arena.usage().mapped);  // Until somebody maps it.
   sync::MutexLock refs(proc.refs_mu);

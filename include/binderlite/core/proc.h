@@ -75,6 +75,34 @@ struct ProcOptions {
 
 namespace core {
 
+// How many of something have begun and not ended. Beginnings are written under
+// one lock, which costs no locked instruction; ends need none.
+class OpenCount {
+ public:
+  // With the lock held.
+  void Begin() {
+    begun_.store(begun_.load(std::memory_order_relaxed) + 1,
+                 std::memory_order_relaxed);
+  }
+  // True: it was the last one.
+  bool End() {
+    const std::uint32_t ended =
+        ended_.fetch_add(1, std::memory_order_seq_cst) + 1;
+    return ended == begun_.load(std::memory_order_relaxed);
+  }
+  // Of a moment that is not long ago: the ends are read first, so it is not 0
+  // unless it was.
+  [[nodiscard]] std::int32_t load() const {
+    const std::uint32_t ended = ended_.load(std::memory_order_seq_cst);
+    return static_cast<std::int32_t>(begun_.load(std::memory_order_seq_cst) -
+                                     ended);
+  }
+
+ private:
+  std::atomic<std::uint32_t> begun_{0};
+  std::atomic<std::uint32_t> ended_{0};
+};
+
 template <class L>
 class Proc : public Pinned<Proc<L>>, public TableLink<Proc<L>> {
  private:
@@ -161,8 +189,9 @@ class Proc : public Pinned<Proc<L>>, public TableLink<Proc<L>> {
   // only touched with queues_mu held as well.
   mutable typename L::WaitersMutex waiters_mu ABSL_ACQUIRED_AFTER(queues_mu);
   Thread<L>* first_waiting ABSL_GUARDED_BY(waiters_mu) = nullptr;
-  // Transactions queued to this Proc and not yet over (TX-30).
-  std::atomic<std::int32_t> outstanding{0};
+  // Transactions queued to this Proc and not yet over (TX-30). They begin under
+  // queues_mu.
+  OpenCount outstanding;
   // How many freezing_tasks there are.
   std::atomic<std::int32_t> freezers{0};
   ThreadCounters<L> counters;

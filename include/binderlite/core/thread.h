@@ -58,6 +58,24 @@ struct ReturnError : Work {
   std::atomic<Br> command_{Br::BR_OK};
 };
 
+// A pointer that is guarded by a mutex, but where its owner may look whether it
+// is null without.
+template <class T>
+class Peekable {
+ public:
+  Peekable& operator=(T* pointer) {
+    pointer_.store(pointer, std::memory_order_relaxed);
+    return *this;
+  }
+  operator T*() const {  // NOLINT(google-explicit-constructor)
+    return pointer_.load(std::memory_order_relaxed);
+  }
+  T* operator->() const { return *this; }
+
+ private:
+  std::atomic<T*> pointer_{nullptr};
+};
+
 template <class L>
 class Thread : public Pinned<Thread<L>>, public TableLink<Thread<L>> {
  private:
@@ -121,12 +139,13 @@ class Thread : public Pinned<Thread<L>>, public TableLink<Thread<L>> {
   std::atomic<bool> unfinished{false};
   WorkList todo ABSL_GUARDED_BY(proc->queues_mu);
   // The top of the stack: what it serves or waits for.
-  Transaction<L>* stack ABSL_GUARDED_BY(proc->queues_mu) = nullptr;
+  Peekable<Transaction<L>> stack ABSL_GUARDED_BY(proc->queues_mu);
   // Its place among the threads that wait for process work.
   Thread* next_waiting ABSL_GUARDED_BY(proc->waiters_mu) = nullptr;
   Thread* prev_waiting ABSL_GUARDED_BY(proc->waiters_mu) = nullptr;
   // While it is lent to an OS thread that serves its own call with it: the Task
-  // in whose parker that one sleeps. See core/seat.h. Alive: it is making a call.
+  // in whose parker that one sleeps. See core/seat.h. Alive: it is making a
+  // call.
   Task<L>* runner ABSL_GUARDED_BY(proc->waiters_mu) = nullptr;
   // A failure of its own transaction; while unread, no command is executed.
   ReturnError return_error ABSL_GUARDED_BY(proc->queues_mu);
@@ -139,6 +158,10 @@ class Thread : public Pinned<Thread<L>>, public TableLink<Thread<L>> {
   // the end of the record changes that.
   [[nodiscard]] bool has_return_error() const ABSL_NO_THREAD_SAFETY_ANALYSIS {
     return return_error.command() != Br::BR_OK;
+  }
+  // Whether its stack is empty. For its own calls: nothing but they fills it.
+  [[nodiscard]] bool has_empty_stack() const ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return stack == nullptr;
   }
   // The flag that says so to its owner, or to whoever runs it meanwhile.
   [[nodiscard]] std::atomic<bool>& need_return_of(bool guest) {

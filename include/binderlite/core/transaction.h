@@ -120,7 +120,8 @@ class alignas(kCacheLine) Transaction : public Work {
   }
   // By itself not to be relied on: it may be going at this moment.
   [[nodiscard]] bool has_sender() const { return sender_hint() != nullptr; }
-  // Good for nothing but to be compared with a thread that is known to be alive.
+  // Good for nothing but to be compared with a thread that is known to be
+  // alive.
   [[nodiscard]] const Thread<L>* sender_hint() const {
     return sender_hint_.load(std::memory_order_relaxed);
   }

@@ -427,10 +427,12 @@ Delivered RejectFiles(core::Thread<L>& self, OwnedTransaction<L> transaction,
                                               : Delivered::kFault;
 }
 
-// A transaction or a reply that `self` has taken off a list.
+// A transaction or a reply that `self` has taken off a list. `place`: where a
+// call is served that has been taken by other means.
 template <LockingPolicy L, class Sink>
 Delivered DeliverTransaction(core::Thread<L>& self,
-                             OwnedTransaction<L> transaction, Sink& sink) {
+                             OwnedTransaction<L> transaction, Sink& sink,
+                             typename core::Seat<L>::Place* place = nullptr) {
   core::Proc<L>& proc = *self.proc;
   proc.context->At(Point::kDelivering, proc.options.pid, self.tid);
   if (!InstallFiles(proc, *transaction)) {
@@ -481,6 +483,7 @@ Delivered DeliverTransaction(core::Thread<L>& self,
   {
     sync::MutexLock queues(self.proc->queues_mu);
     if (!self.is_dead.load(std::memory_order_relaxed)) {
+      if (place != nullptr) BeginServing(self, *place);
       core::Transaction<L>* const serving = transaction.release();
       serving->to_parent = self.stack;
       serving->to_thread.store(&self, std::memory_order_release);
@@ -638,27 +641,22 @@ void TakeNext(core::Thread<L>& self, bool for_proc_work, const Sink& sink,
 }
 
 // What is to happen before a thread looks for work of its Proc, whether or not
-// it has to wait for it: a thread that is no looper is complained of, and all
-// get the nice value of the Proc (PR-01). Empty: there was nothing to be done,
-// and it has not been decided whether it looks for such work. A thread that is
-// run for a single call never does.
+// it has to wait for it: it gets the nice value of the Proc (PR-01). Empty:
+// there was nothing to be done, and it has not been decided whether it looks
+// for such work. A thread that is run for a single call never does.
 template <LockingPolicy L>
 std::optional<bool> PrepareForProcWork(Call<L>& call) {
   if (call.is_guest()) return false;
   core::Thread<L>& self = call.thread();
   core::Proc<L>& proc = *self.proc;
   Priorities* const priorities = proc.context->options.priorities;
-  if (priorities == nullptr && self.is_looper()) return std::nullopt;
+  if (priorities == nullptr) return std::nullopt;
   {
     sync::MutexLock queues(self.proc->queues_mu);
     if (!ServesProcWork(self)) return false;
   }
-  if (!self.is_looper()) {
-    proc.context->Complain(UserError::kNotLooper, proc.options.pid, self.tid);
-  }
-  if (priorities != nullptr) {
-    priorities->Set(proc.options.pid, self.tid, proc.options.nice);
-  }
+  ComplainOfNoLooper(self);
+  priorities->Set(proc.options.pid, self.tid, proc.options.nice);
   return true;
 }
 
@@ -717,11 +715,8 @@ template <LockingPolicy L>
 void ReadCall(Call<L>& call, OwnedTransaction<L> taken,
               typename core::Seat<L>::Place& place, IncomingSink& sink) {
   core::Thread<L>& self = call.thread();
-  {
-    sync::MutexLock queues(self.proc->queues_mu);
-    BeginServing(self, place);
-  }
-  if (DeliverTransaction(self, std::move(taken), sink) == Delivered::kEnds &&
+  if (DeliverTransaction(self, std::move(taken), sink, &place) ==
+          Delivered::kEnds &&
       self.is_looper() && self.proc->counters.RequestThread() &&
       sink.PutSpawn()) {
     self.commands.Count(Br::BR_SPAWN_LOOPER);

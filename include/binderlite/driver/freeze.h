@@ -231,7 +231,7 @@ Errc AwaitNothingOutstanding(Call<L>& call, core::Proc<L>& proc,
   core::Thread<L>& self = call.thread();
   const AwaitsOutstanding<L> waits(proc, *call.seat().task);
   for (;;) {
-    if (proc.outstanding.load(std::memory_order_seq_cst) == 0) {
+    if (proc.outstanding.load() == 0) {
       return Errc::kOk;
     }
     if (self.task->TakeInterrupt()) return Errc::kInterrupted;
@@ -262,8 +262,7 @@ Errc FreezeProc(Call<L>& call, core::Proc<L>& proc, const FreezeInfo& info) {
     }
     if (error == Errc::kOk) {
       sync::MutexLock queues(proc.queues_mu);
-      if (proc.outstanding.load(std::memory_order_seq_cst) != 0 ||
-          HasStacks(proc)) {
+      if (proc.outstanding.load() != 0 || HasStacks(proc)) {
         error = Errc::kWouldBlock;
       }
     }
@@ -317,9 +316,7 @@ Errc GetFrozenInfo(const core::Context<L>& context, FrozenStatusInfo& info) {
   for (const core::Pin<core::Proc<L>>& pin : procs) {
     const core::Proc<L>& proc = *pin;
     sync::MutexLock queues(proc.queues_mu);
-    const bool pending =
-        proc.outstanding.load(std::memory_order_relaxed) != 0 ||
-        HasStacks(proc);
+    const bool pending = proc.outstanding.load() != 0 || HasStacks(proc);
     info.sync_recv |= (proc.sync_received ? 1u : 0u) | (pending ? 2u : 0u);
     info.async_recv |= proc.async_received ? 1u : 0u;
   }

@@ -100,8 +100,8 @@ void ForEachCompletion(core::Thread<L>& thread, F fn)
   });
 }
 
-// Before the call is read. What the thread has to read about what it has sent
-// before is not for the handler.
+// Before the call is on its stack. What the thread has to read about what it
+// has sent before is not for the handler.
 template <LockingPolicy L>
 void BeginServing(core::Thread<L>& thread, typename core::Seat<L>::Place& place)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->queues_mu) {
@@ -112,6 +112,27 @@ void BeginServing(core::Thread<L>& thread, typename core::Seat<L>::Place& place)
     completion.Unlink();
     place.aside.PushBack(completion);
   });
+}
+
+// The thread has to read again what was not for the handler.
+template <LockingPolicy L>
+void TakeBackAside(core::Thread<L>& thread, core::WorkList& aside)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->queues_mu) {
+  if (thread.todo.empty()) thread.process_todo = false;
+  while (core::Work* const work = aside.PopBack()) {
+    thread.todo.PushFront(*work);
+  }
+}
+
+// Whether a handler has left nothing undone, so that FinishServing would do no
+// more than take back what was put aside.
+template <LockingPolicy L>
+[[nodiscard]] bool LeftNothing(const core::Thread<L>& thread,
+                               std::uint32_t base_id)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->queues_mu) {
+  core::Transaction<L>* base = nullptr;
+  return !thread.is_dead && thread.todo.empty() &&
+         FindBase(thread, base_id, base) && thread.stack == base;
 }
 
 // Drops the failures of what the handler has sent that it has not read.
@@ -185,10 +206,7 @@ void FinishServing(core::Thread<L>& thread, std::uint32_t base_id,
       DropErrors(thread);
     }
     TakeAnswers(thread, replies);
-    if (thread.todo.empty()) thread.process_todo = false;
-    while (core::Work* const work = aside.PopBack()) {
-      thread.todo.PushFront(*work);
-    }
+    TakeBackAside(thread, aside);
   }
   DropReplies<L>(proc, replies);
   if (Priorities* const priorities = proc.context->options.priorities;

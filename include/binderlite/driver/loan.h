@@ -113,29 +113,20 @@ void PassOn(core::Thread<L>& thread, OwnedTransaction<L> taken, bool lent) {
                      lent ? Dropped::kProcDies : Dropped::kThreadDies, wakeups);
 }
 
-// The end of serving a call. A thread that was lent is its owner's again, which
-// waits on unless there is a reason why it should look. `stops`, those of who
-// ran it, may be what does not let this have the entry section: then a lent
-// thread's owner does the rest. For one that sits here nobody else can, since
-// its OS thread is here.
+// A thread that was lent is its owner's again, which waits on unless there is a
+// reason why it should look. `finished`: whether FinishServing has been called,
+// or is not to be; otherwise it may turn out that it has to be, and false is
+// answered. `entered`: whether the entry section is held.
 template <LockingPolicy L>
-void EndServing(typename core::Seat<L>::Place& place, bool lent,
-                const sync::StopSignals& stops) {
+[[nodiscard]] bool GiveBack(typename core::Seat<L>::Place& place, bool entered,
+                            bool finished) {
   core::Thread<L>& thread = *place.thread;
-  DriverEntry<L> entry(*thread.proc->context);
-  bool entered = true;
-  if (lent) {
-    entered = entry.Enter(stops);
-  } else {
-    entry.EnterToCleanUp();
-  }
-  if (entered && place.serves) {
-    FinishServing(thread, place.base_id, place.aside);
-  }
-  DropAside<L>(place);
-  if (!lent) return;
   Wakeup<L> owner;
   sync::MutexLock queues(thread.proc->queues_mu);
+  if (!finished) {
+    if (!LeftNothing(thread, place.base_id)) return false;
+    TakeBackAside(thread, place.aside);
+  }
   const bool waits =
       entered && !thread.is_dead && !HasWork(thread, /*for_proc_work=*/true);
   sync::MutexLock waiters(thread.proc->waiters_mu);
@@ -148,6 +139,29 @@ void EndServing(typename core::Seat<L>::Place& place, bool lent,
   } else {
     owner.SetOwner(&thread);
   }
+  return true;
+}
+
+// The end of serving a call. `stops`, those of who ran it, may be what does not
+// let this have the entry section: then a lent thread's owner does the rest.
+// For one that sits here nobody else can, since its OS thread is here.
+template <LockingPolicy L>
+void EndServing(typename core::Seat<L>::Place& place, bool lent,
+                const sync::StopSignals& stops) {
+  core::Thread<L>& thread = *place.thread;
+  DriverEntry<L> entry(*thread.proc->context);
+  if (!lent) {
+    entry.EnterToCleanUp();
+    if (place.serves) FinishServing(thread, place.base_id, place.aside);
+    DropAside<L>(place);
+    return;
+  }
+  const bool entered = entry.Enter(stops);
+  if (!GiveBack<L>(place, entered, /*finished=*/!entered || !place.serves)) {
+    FinishServing(thread, place.base_id, place.aside);
+    (void)GiveBack<L>(place, entered, /*finished=*/true);
+  }
+  DropAside<L>(place);
 }
 
 // Calls for the node known as `ptr`, now or from some time on, and to any node

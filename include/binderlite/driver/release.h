@@ -117,7 +117,8 @@ template <LockingPolicy L>
 [[nodiscard]] OwnedTransaction<L> CutStack(core::Thread<L>& thread,
                                            core::Transaction<L>* base = nullptr)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->queues_mu) {
-  core::Transaction<L>* t = std::exchange(thread.stack, base);
+  core::Transaction<L>* t = thread.stack;
+  thread.stack = base;
   OwnedTransaction<L> failed;
   if (t != base && t->IsServedBy(thread)) failed.reset(t);
   while (t != base) {

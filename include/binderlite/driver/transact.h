@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -59,7 +60,7 @@ using OwnedTransaction = std::unique_ptr<core::Transaction<L>>;
 template <LockingPolicy L>
 void NoteEnd(core::Proc<L>& proc) {
   // Either this sees the freezer, or the freezer sees this.
-  if (proc.outstanding.fetch_sub(1, std::memory_order_seq_cst) != 1 ||
+  if (!proc.outstanding.End() ||
       proc.freezers.load(std::memory_order_seq_cst) == 0) {
     return;
   }
@@ -491,7 +492,7 @@ Outcome QueueCall(core::Thread<L>& self, core::Transaction<L>& transaction,
       Accepts(proc, transaction.kind == core::TransactionKind::kOneWay);
   if (!outcome.ok()) return outcome;
   if (thread != nullptr && thread->is_dead) return Outcome::Dead(Errc::kOk);
-  proc.outstanding.fetch_add(1, std::memory_order_relaxed);
+  proc.outstanding.Begin();
   if (thread == nullptr) {
     sync::MutexLock waiters(proc.waiters_mu);
     thread = TakeWaiting(proc);
@@ -576,12 +577,12 @@ Outcome QueueOneWay(core::Thread<L>& self, core::Transaction<L>& transaction,
       to_frozen = proc.is_frozen.load(std::memory_order_relaxed);
       const Outcome outcome = Accepts(proc, /*one_way=*/true);
       if (!outcome.ok()) return outcome;
+      proc.outstanding.Begin();
     }
     if (to_frozen) {
       outdated.reset(FindOutdated(node, transaction));
       if (outdated != nullptr) outdated->Unlink();
     }
-    proc.outstanding.fetch_add(1, std::memory_order_relaxed);
     node.async_todo.PushBack(transaction);
   }
   if (outdated != nullptr) {
@@ -591,6 +592,13 @@ Outcome QueueOneWay(core::Thread<L>& self, core::Transaction<L>& transaction,
   return {};
 }
 
+// Each transaction begins without an error (EE-01).
+template <LockingPolicy L>
+void ResetExtendedError(core::Thread<L>& self, std::uint32_t id)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(self.proc->queues_mu) {
+  self.extended_error = {id, static_cast<std::uint32_t>(Br::BR_OK), 0};
+}
+
 // BR_TRANSACTION_COMPLETE for the sender of a one-way or a reply. It is put on
 // the sender's own list before the transaction is queued, so that nothing that
 // the transaction brings about comes before it; taken back on destruction
@@ -598,12 +606,15 @@ Outcome QueueOneWay(core::Thread<L>& self, core::Transaction<L>& transaction,
 template <LockingPolicy L>
 class [[nodiscard]] PendingCompletion {
  public:
-  // `quiet`: it is not told, so there is nothing to be done.
-  explicit PendingCompletion(core::Thread<L>& self, bool quiet = false)
+  // `quiet`: it is not told, so there is nothing to be done. `reset`: the
+  // transaction, if the extended error has not been reset for it.
+  explicit PendingCompletion(core::Thread<L>& self, bool quiet = false,
+                             std::optional<std::uint32_t> reset = {})
       : self_(self) {
     if (quiet) return;
     unused_ = self.spare_completions.New(self.proc->context->counts);
     sync::MutexLock queues(self.proc->queues_mu);
+    if (reset.has_value()) ResetExtendedError(self, *reset);
     if (self.is_dead) return;
     completion_ = unused_.release();
     EnqueueThread(self, *completion_);
@@ -675,13 +686,6 @@ OwnedTransaction<L> NewTransaction(core::Thread<L>& self,
   return transaction;
 }
 
-// Each transaction begins without an error (EE-01).
-template <LockingPolicy L>
-void ResetExtendedError(core::Thread<L>& self, std::uint32_t id)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(self.proc->queues_mu) {
-  self.extended_error = {id, static_cast<std::uint32_t>(Br::BR_OK), 0};
-}
-
 // Whether a call to `target` may be served on the OS thread that makes it. Both
 // sides must have what serves calls there: the caller may be called back while
 // its OS thread is busy with this one.
@@ -703,8 +707,14 @@ Outcome SendCall(core::Thread<L>& self, const SendRequest<L>& request,
   const bool one_way = request.reserved != nullptr
                            ? request.reserved->one_way
                            : (data.flags & kTfOneWay) != 0;
-  bool nothing_on_hand = false;
-  {
+  core::Context<L>& context = *self.proc->context;
+  // With nothing on its stack the thread waits for no reply, so nobody else
+  // says how its calls fail: there is time until it takes its queues for other
+  // reasons, or has failed.
+  const bool waits_for_nothing = self.has_empty_stack();
+  bool nothing_on_hand =
+      waits_for_nothing && !context.options.quirks.refuse_call_with_unread_call;
+  if (!nothing_on_hand) {
     sync::MutexLock queues(self.proc->queues_mu);
     ResetExtendedError(self, record.id);
     nothing_on_hand = self.stack == nullptr && self.todo.empty();
@@ -741,11 +751,12 @@ Outcome SendCall(core::Thread<L>& self, const SendRequest<L>& request,
                         one_way ? target.node : std::move(target.node), request,
                         accepts_fds, spam_suspect);
   if (!outcome.ok()) return outcome;
-  core::Context<L>& context = *self.proc->context;
   context.At(Point::kSending, self.proc->options.pid, self.tid);
 
   if (one_way) {
-    PendingCompletion<L> completion(self);
+    PendingCompletion<L> completion(
+        self, /*quiet=*/false,
+        waits_for_nothing ? std::optional(record.id) : std::nullopt);
     bool to_frozen = false;
     outcome = QueueOneWay(self, *transaction, target, to_frozen);
     if (!outcome.ok()) {
@@ -778,6 +789,7 @@ Outcome SendCall(core::Thread<L>& self, const SendRequest<L>& request,
     sync::MutexLock queues(self.proc->queues_mu);
     if (!self.is_dead) {
       stacked = true;
+      if (waits_for_nothing) ResetExtendedError(self, record.id);
       sent->SetSender(self);
       if (completion != nullptr) EnqueueDeferred(self, *completion.release());
       sent->from_parent = self.stack;
@@ -884,7 +896,7 @@ Outcome SendReply(core::Thread<L>& self, const SendRequest<L>& request,
     } else {
       BINDERLITE_ASSERT(to.stack == in_reply_to.get());
       to.stack = in_reply_to->from_parent;
-      to.proc->outstanding.fetch_add(1, std::memory_order_relaxed);
+      to.proc->outstanding.Begin();
       if (seat.Holds(to)) {
         EnqueueThread(to, *reply.release());  // It is awake: here.
       } else {

@@ -61,6 +61,15 @@ template <LockingPolicy L>
           !self.proc->context->options.quirks.only_loopers_get_proc_work);
 }
 
+// A thread that is no looper is about to look for work of its Proc. Without any
+// lock of the queues.
+template <LockingPolicy L>
+void ComplainOfNoLooper(const core::Thread<L>& self) {
+  if (self.is_looper()) return;
+  self.proc->context->Complain(UserError::kNotLooper, self.proc->options.pid,
+                               self.tid);
+}
+
 // Sleeps in the parker of the seat, without the entry section, which is not
 // held afterwards. A guest serves a call for another thread on its seat
 // instead, if there is one. `spinners`: looks out first; null: sleeps at once.
@@ -89,8 +98,8 @@ void SleepOrServe(Call<L>& call, sync::TimePoint deadline,
 
 // Waits for work, unless `nonblocking`, and calls take(for_proc_work) under the
 // queues mutex when there is some. `serves`: whether the Proc's queue counts,
-// if that has been decided; `left`: whether there was something on it at the
-// last look.
+// if that has been decided, and complained of; `left`: whether there was
+// something on it at the last look.
 //
 // A thread that is lent (driver/loan.h) serves meanwhile, so for its owner
 // nothing but the end of the thread or a kill ends the wait before it is given
@@ -108,12 +117,20 @@ Errc WaitForWork(Call<L>& call, std::optional<bool> serves, bool nonblocking,
   const sync::StopSignals& stops = call.stops();
   core::Context<L>& context = *self.proc->context;
   const std::int32_t pid = self.proc->options.pid;
-  for (bool waited = false;; waited = true) {
+  bool waited = false;
+  for (;;) {
     bool lent = false;
     {
       Wakeup<L> runner;
-      sync::MutexLock queues(self.proc->queues_mu);
-      if (!serves.has_value()) serves = ServesProcWork(self);
+      sync::ReleasableMutexLock queues(self.proc->queues_mu);
+      if (!serves.has_value()) {
+        serves = ServesProcWork(self);
+        if (*serves && !self.is_looper()) {
+          queues.Release();
+          ComplainOfNoLooper(self);
+          continue;
+        }
+      }
       left = !self.proc->todo.empty();
       if (waited && !call.is_guest() && !self.is_dead) {
         lent = self.lent.load(std::memory_order_acquire);
@@ -158,6 +175,7 @@ Errc WaitForWork(Call<L>& call, std::optional<bool> serves, bool nonblocking,
       if (!stay) return verdict;
       self.looper.fetch_or(core::kLooperWaiting, std::memory_order_relaxed);
     }
+    waited = true;
     SleepOrServe(call, lent ? sync::kNoDeadline : deadline,
                  context.spinners.get());
     if (!entry.Reenter(stops)) {
