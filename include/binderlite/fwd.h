@@ -30,6 +30,8 @@ class Death;
 template <class L>
 class Freeze;
 template <class L>
+struct HandlerInUse;
+template <class L>
 class Node;
 template <class L>
 class Proc;

@@ -4,9 +4,10 @@
 // destroyed. After everything is closed both numbers are equal, or something
 // leaked.
 //
-// Lock-free, and kept apart by processor, since transactions come and go all
-// the time. A LiveCounts must outlive the objects that it counts. Kernel: the
-// "active / total" lines of the stats file.
+// Lock-free, and kept apart by processor; transactions, which come and go all
+// the time, by the thread that makes or ends them. A LiveCounts must outlive
+// the objects that it counts. Kernel: the "active / total" lines of the stats
+// file.
 
 #ifndef BINDERLITE_CORE_COUNTS_H_
 #define BINDERLITE_CORE_COUNTS_H_
@@ -16,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
 #include "binderlite/core/shard.h"
 
@@ -48,6 +50,19 @@ inline constexpr std::size_t kObjectKinds = 8;
 
 class LiveCounts {
  public:
+  // What one thread at a time counts, which takes no locked instructions.
+  class Share;
+
+  LiveCounts() = default;
+  LiveCounts(const LiveCounts&) = delete;
+  LiveCounts& operator=(const LiveCounts&) = delete;
+  ~LiveCounts() {
+    for (Slot* slot = slots_.load(std::memory_order_acquire);
+         slot != nullptr;) {
+      delete std::exchange(slot, slot->next);
+    }
+  }
+
   void Add(ObjectKind kind) { Bump(mine(kind).created); }
   void Remove(ObjectKind kind) { Bump(mine(kind).deleted); }
 
@@ -69,6 +84,43 @@ class LiveCounts {
   };
   using Counts = std::array<Count, kObjectKinds>;
 
+  // The kinds that come and go with each call.
+  static constexpr ObjectKind kFirstFrequent = ObjectKind::kTransaction;
+  static constexpr std::size_t kFrequent = 2;
+  [[nodiscard]] static constexpr std::size_t FrequentIndex(ObjectKind kind) {
+    return static_cast<std::size_t>(kind) -
+           static_cast<std::size_t>(kFirstFrequent);
+  }
+
+  // What a Share has counted, and all those that had the slot before. Never
+  // destroyed before the end.
+  struct Slot {
+    std::array<Count, kFrequent> counts;
+    std::atomic<bool> taken{true};
+    Slot* next = nullptr;
+  };
+  [[nodiscard]] Slot& TakeSlot() {
+    if (free_slots_.load(std::memory_order_relaxed) > 0) {
+      for (Slot* slot = slots_.load(std::memory_order_acquire); slot != nullptr;
+           slot = slot->next) {
+        if (!slot->taken.exchange(true, std::memory_order_acquire)) {
+          free_slots_.fetch_sub(1, std::memory_order_relaxed);
+          return *slot;
+        }
+      }
+    }
+    auto* const made = new Slot;
+    made->next = slots_.load(std::memory_order_relaxed);
+    while (!slots_.compare_exchange_weak(made->next, made,
+                                         std::memory_order_acq_rel)) {
+    }
+    return *made;
+  }
+  void LeaveSlot(Slot& slot) {
+    slot.taken.store(false, std::memory_order_release);
+    free_slots_.fetch_add(1, std::memory_order_relaxed);
+  }
+
   static void Bump(std::atomic<std::uint64_t>& count) {
     count.fetch_add(1, std::memory_order_relaxed);
   }
@@ -82,25 +134,74 @@ class LiveCounts {
       sum += (counts[static_cast<std::size_t>(kind)].*which)
                  .load(std::memory_order_relaxed);
     });
+    const std::size_t frequent = FrequentIndex(kind);
+    if (frequent >= kFrequent) return sum;
+    for (const Slot* slot = slots_.load(std::memory_order_acquire);
+         slot != nullptr; slot = slot->next) {
+      sum += (slot->counts[frequent].*which).load(std::memory_order_relaxed);
+    }
     return sum;
   }
 
   Shards<Counts> shards_;
+  std::atomic<Slot*> slots_{nullptr};
+  std::atomic<int> free_slots_{0};
+};
+
+class LiveCounts::Share {
+ public:
+  explicit Share(LiveCounts& all) : all_(all), slot_(all.TakeSlot()) {}
+  Share(const Share&) = delete;
+  Share& operator=(const Share&) = delete;
+  ~Share() { all_.LeaveSlot(slot_); }
+
+  // Of transactions and completions only.
+  void Add(ObjectKind kind) { Bump(slot_.counts[FrequentIndex(kind)].created); }
+  void Remove(ObjectKind kind) {
+    Bump(slot_.counts[FrequentIndex(kind)].deleted);
+  }
+
+ private:
+  static void Bump(std::atomic<std::uint64_t>& count) {
+    count.store(count.load(std::memory_order_relaxed) + 1,
+                std::memory_order_relaxed);
+  }
+
+  LiveCounts& all_;
+  Slot& slot_;
 };
 
 // A member of each counted object.
 template <ObjectKind kKind>
 class Counted {
  public:
-  explicit Counted(LiveCounts& counts) : counts_(counts) { counts_.Add(kKind); }
+  // `made_by`: counts that it has been made; null: `counts` itself.
+  explicit Counted(LiveCounts& counts, LiveCounts::Share* made_by = nullptr)
+      : counts_(counts) {
+    if (made_by != nullptr) {
+      made_by->Add(kKind);
+    } else {
+      counts_.Add(kKind);
+    }
+  }
   Counted(const Counted&) = delete;
   Counted& operator=(const Counted&) = delete;
-  ~Counted() { counts_.Remove(kKind); }
+  ~Counted() {
+    if (ends_with_ != nullptr) {
+      ends_with_->Remove(kKind);
+    } else {
+      counts_.Remove(kKind);
+    }
+  }
+
+  // It ends at once, and `share` counts that.
+  void EndsWith(LiveCounts::Share& share) { ends_with_ = &share; }
 
   [[nodiscard]] LiveCounts& counts() const { return counts_; }
 
  private:
   LiveCounts& counts_;
+  LiveCounts::Share* ends_with_ = nullptr;
 };
 
 }  // namespace binderlite::core

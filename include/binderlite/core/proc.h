@@ -103,6 +103,16 @@ class OpenCount {
   std::atomic<std::uint32_t> ended_{0};
 };
 
+// What serves calls to a Proc on their caller's thread, and how many it serves
+// or is about to. Guarded by the Proc's waiters mutex, but for the handler,
+// which stays the same.
+template <class L>
+struct HandlerInUse {
+  std::shared_ptr<CallHandler<L>> handler;
+  int uses = 0;
+  bool replaced = false;  // Its last use ends it.
+};
+
 template <class L>
 class Proc : public Pinned<Proc<L>>, public TableLink<Proc<L>> {
  private:
@@ -209,7 +219,7 @@ class Proc : public Pinned<Proc<L>>, public TableLink<Proc<L>> {
   PinTable<Node<L>> nodes ABSL_GUARDED_BY(queues_mu);
   // What serves calls on their caller's thread; null: nothing. See
   // driver/loan.h. And the nodes, known or not yet, whose calls it serves.
-  std::shared_ptr<CallHandler<L>> call_handler ABSL_GUARDED_BY(queues_mu);
+  std::unique_ptr<HandlerInUse<L>> call_handler ABSL_GUARDED_BY(queues_mu);
   KeyedMap<bool> on_callers ABSL_GUARDED_BY(queues_mu);
   PinTable<Thread<L>> threads ABSL_GUARDED_BY(queues_mu);
   // What threads that are gone have counted.

@@ -35,7 +35,7 @@ template <class L>
 struct Loan {
   std::unique_ptr<Transaction<L>> call;
   Pin<Thread<L>> to;
-  std::shared_ptr<CallHandler<L>> handler;  // Null: there is none any more.
+  HandlerInUse<L>* handler = nullptr;  // A use of it; null: there is none.
   bool lent = false;  // `to` is to be given back; otherwise it sits here.
 
   [[nodiscard]] explicit operator bool() const { return call != nullptr; }

@@ -58,22 +58,21 @@ struct ReturnError : Work {
   std::atomic<Br> command_{Br::BR_OK};
 };
 
-// A pointer that is guarded by a mutex, but where its owner may look whether it
-// is null without.
+// A value that is guarded by a mutex, but that its owner may look at without:
+// null or false is what others do not change.
 template <class T>
 class Peekable {
  public:
-  Peekable& operator=(T* pointer) {
-    pointer_.store(pointer, std::memory_order_relaxed);
+  Peekable& operator=(T value) {
+    value_.store(value, std::memory_order_relaxed);
     return *this;
   }
-  operator T*() const {  // NOLINT(google-explicit-constructor)
-    return pointer_.load(std::memory_order_relaxed);
+  operator T() const {  // NOLINT(google-explicit-constructor)
+    return value_.load(std::memory_order_relaxed);
   }
-  T* operator->() const { return *this; }
 
  private:
-  std::atomic<T*> pointer_{nullptr};
+  std::atomic<T> value_{};
 };
 
 template <class L>
@@ -94,7 +93,8 @@ class Thread : public Pinned<Thread<L>>, public TableLink<Thread<L>> {
         proc(&owner),
         tid(identity.tid),
         task(&identity),
-        need_return(first_read_returns) {}
+        need_return(first_read_returns),
+        made(counts) {}
 
   // Its place in the Proc's table of threads.
   [[nodiscard]] std::uint64_t table_key() const { return KeyOf(tid); }
@@ -111,6 +111,7 @@ class Thread : public Pinned<Thread<L>>, public TableLink<Thread<L>> {
   std::atomic<bool> guest_need_return{false};
 
   CommandCounts commands;
+  LiveCounts::Share made;  // By its calls, and ended.
   // Memory for what its calls make; touched by its calls alone.
   Spares<Transaction<L>> spare_transactions{8};
   Spares<Completion> spare_completions{8};
@@ -122,7 +123,7 @@ class Thread : public Pinned<Thread<L>>, public TableLink<Thread<L>> {
   // hint that the record is of no use any more.
   alignas(kCacheLine) std::atomic<bool> is_dead{false};
   // todo holds something worth waking for; deferred items alone are not.
-  bool process_todo ABSL_GUARDED_BY(proc->queues_mu) = false;
+  Peekable<bool> process_todo ABSL_GUARDED_BY(proc->queues_mu);
   // Work came for it that a poller has not been told of; see driver/poll.h.
   bool news ABSL_GUARDED_BY(proc->queues_mu) = false;
   bool is_waiting ABSL_GUARDED_BY(proc->waiters_mu) = false;
@@ -139,7 +140,7 @@ class Thread : public Pinned<Thread<L>>, public TableLink<Thread<L>> {
   std::atomic<bool> unfinished{false};
   WorkList todo ABSL_GUARDED_BY(proc->queues_mu);
   // The top of the stack: what it serves or waits for.
-  Peekable<Transaction<L>> stack ABSL_GUARDED_BY(proc->queues_mu);
+  Peekable<Transaction<L>*> stack ABSL_GUARDED_BY(proc->queues_mu);
   // Its place among the threads that wait for process work.
   Thread* next_waiting ABSL_GUARDED_BY(proc->waiters_mu) = nullptr;
   Thread* prev_waiting ABSL_GUARDED_BY(proc->waiters_mu) = nullptr;
@@ -162,6 +163,11 @@ class Thread : public Pinned<Thread<L>>, public TableLink<Thread<L>> {
   // Whether its stack is empty. For its own calls: nothing but they fills it.
   [[nodiscard]] bool has_empty_stack() const ABSL_NO_THREAD_SAFETY_ANALYSIS {
     return stack == nullptr;
+  }
+  // False: there is no transaction on its list. For its own calls: with nothing
+  // on its stack it is given one only while it waits.
+  [[nodiscard]] bool may_have_call() const ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return process_todo;
   }
   // The flag that says so to its owner, or to whoever runs it meanwhile.
   [[nodiscard]] std::atomic<bool>& need_return_of(bool guest) {

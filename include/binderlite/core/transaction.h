@@ -58,12 +58,13 @@ enum class TransactionKind : std::uint8_t { kCall, kOneWay, kReply };
 template <class L>
 class alignas(kCacheLine) Transaction : public Work {
  public:
+  // `made_by`: who counts it as made; null: all.
   Transaction(LiveCounts& counts, TransactionKind the_kind,
-              std::uint32_t debug_id)
+              std::uint32_t debug_id, LiveCounts::Share* made_by = nullptr)
       : Work(WorkType::kTransaction),
         kind(the_kind),
         id(debug_id),
-        counted_(counts) {}
+        counted_(counts, made_by) {}
 
   const TransactionKind kind;
   const std::uint32_t id;
@@ -126,6 +127,9 @@ class alignas(kCacheLine) Transaction : public Work {
     return sender_hint_.load(std::memory_order_relaxed);
   }
 
+  // It is about to be destroyed, and counted by `share`.
+  void EndsWith(LiveCounts::Share& share) { counted_.EndsWith(share); }
+
   [[nodiscard]] bool needs_reply() const {
     return kind == TransactionKind::kCall;
   }
@@ -159,8 +163,10 @@ class alignas(kCacheLine) Transaction : public Work {
 // BR_TRANSACTION_COMPLETE on its way to the sender.
 class Completion : public Work {
  public:
-  explicit Completion(LiveCounts& counts)
-      : Work(WorkType::kTransactionComplete), counted_(counts) {}
+  explicit Completion(LiveCounts& counts, LiveCounts::Share* made_by = nullptr)
+      : Work(WorkType::kTransactionComplete), counted_(counts, made_by) {}
+
+  void EndsWith(LiveCounts::Share& share) { counted_.EndsWith(share); }
 
  private:
   Counted<ObjectKind::kTransactionComplete> counted_;

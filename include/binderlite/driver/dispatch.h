@@ -600,7 +600,7 @@ Delivered Deliver(core::Thread<L>& self, TakenWork<L> taken, Sink& sink) {
                   sizeof(cookie));
   } else if (taken.completion != nullptr) {
     written = Put(self, sink, CompletionCode(proc, taken.completion->type));
-    self.spare_completions.Delete(std::move(taken.completion));
+    DeleteCompletion(self, std::move(taken.completion));
   } else if (taken.error == Br::BR_ERROR) {
     // Its code announces a number, and readers go by that (DN-21).
     const auto number = -static_cast<std::int32_t>(Errc::kNoMemory);

@@ -482,11 +482,12 @@ class BasicThread {
   // Serves a call on the OS thread that has `seat`.
   static void Serve(core::Seat<L>& seat, core::Loan<L> loan) {
     const bool lent = loan.lent;
+    core::HandlerInUse<L>* const handler = loan.handler;
     core::Thread<L>& thread = *loan.to;
     BasicThread self(std::move(loan.to), seat);  // Pins it to the end.
     typename core::Seat<L>::Place place(seat, thread);
     self.ServeAsGuest(std::move(loan), place);
-    driver::EndServing<L>(place, lent, *seat.stops);
+    driver::EndServing<L>(place, lent, handler, *seat.stops);
   }
 
   void ServeAsGuest(core::Loan<L> loan, typename core::Seat<L>::Place& place) {
@@ -508,8 +509,8 @@ class BasicThread {
     if (loan.handler == nullptr) {
       (void)FreeBuffer(incoming.transaction.buffer);
     } else if (!place.thread->is_dead.load(std::memory_order_relaxed)) {
-      loan.handler->OnCall(*this, incoming,
-                           {.spawn_looper = spawn, .stops = *guest_of_->stops});
+      loan.handler->handler->OnCall(
+          *this, incoming, {.spawn_looper = spawn, .stops = *guest_of_->stops});
     }
   }
 

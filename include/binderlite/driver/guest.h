@@ -80,7 +80,10 @@ template <LockingPolicy L>
       loan.call.reset(&transaction);
       loan.to = core::Pin<core::Thread<L>>(&other);
       other.proc->queues_mu.AssertHeld();
-      loan.handler = other.proc->call_handler;
+      core::Proc<L>& proc = *other.proc;
+      proc.queues_mu.AssertHeld();
+      sync::MutexLock waiters(proc.waiters_mu);
+      loan.handler = UseHandler(proc);
     });
     return static_cast<bool>(loan);
   });
@@ -106,7 +109,8 @@ template <LockingPolicy L>
 void BeginServing(core::Thread<L>& thread, typename core::Seat<L>::Place& place)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->queues_mu) {
   place.serves = true;
-  place.base_id = thread.stack != nullptr ? thread.stack->id : 0;
+  const core::Transaction<L>* const base = thread.stack;
+  place.base_id = base != nullptr ? base->id : 0;
   thread.guest_need_return.store(false, std::memory_order_relaxed);
   ForEachCompletion(thread, [&place](core::Completion& completion) {
     completion.Unlink();
@@ -156,8 +160,7 @@ void TakeAnswers(core::Thread<L>& thread, core::WorkList& replies)
     thread.proc->queues_mu.AssertHeld();
     completion.Unlink();
     thread.commands.Count(CompletionCode(*thread.proc, completion.type));
-    thread.spare_completions.Delete(
-        std::unique_ptr<core::Completion>(&completion));
+    DeleteCompletion(thread, std::unique_ptr<core::Completion>(&completion));
   });
   thread.todo.ForEach([&replies](core::Work& work) {
     if (work.type != core::WorkType::kTransaction ||

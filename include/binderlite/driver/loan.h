@@ -116,10 +116,12 @@ void PassOn(core::Thread<L>& thread, OwnedTransaction<L> taken, bool lent) {
 // A thread that was lent is its owner's again, which waits on unless there is a
 // reason why it should look. `finished`: whether FinishServing has been called,
 // or is not to be; otherwise it may turn out that it has to be, and false is
-// answered. `entered`: whether the entry section is held.
+// answered. `entered`: whether the entry section is held. Ends the use of
+// `handler`, which is `gone` if it was the last one.
 template <LockingPolicy L>
 [[nodiscard]] bool GiveBack(typename core::Seat<L>::Place& place, bool entered,
-                            bool finished) {
+                            bool finished, core::HandlerInUse<L>* handler,
+                            std::unique_ptr<core::HandlerInUse<L>>& gone) {
   core::Thread<L>& thread = *place.thread;
   Wakeup<L> owner;
   sync::MutexLock queues(thread.proc->queues_mu);
@@ -130,6 +132,7 @@ template <LockingPolicy L>
   const bool waits =
       entered && !thread.is_dead && !HasWork(thread, /*for_proc_work=*/true);
   sync::MutexLock waiters(thread.proc->waiters_mu);
+  gone = EndUse(handler);
   thread.unfinished.store(!entered && place.serves, std::memory_order_relaxed);
   thread.guest_need_return.store(false, std::memory_order_relaxed);
   thread.runner = nullptr;
@@ -147,19 +150,25 @@ template <LockingPolicy L>
 // For one that sits here nobody else can, since its OS thread is here.
 template <LockingPolicy L>
 void EndServing(typename core::Seat<L>::Place& place, bool lent,
+                core::HandlerInUse<L>* handler,
                 const sync::StopSignals& stops) {
   core::Thread<L>& thread = *place.thread;
+  std::unique_ptr<core::HandlerInUse<L>> gone;  // Destroyed after the locks.
   DriverEntry<L> entry(*thread.proc->context);
   if (!lent) {
     entry.EnterToCleanUp();
     if (place.serves) FinishServing(thread, place.base_id, place.aside);
     DropAside<L>(place);
+    sync::MutexLock queues(thread.proc->queues_mu);
+    sync::MutexLock waiters(thread.proc->waiters_mu);
+    gone = EndUse(handler);
     return;
   }
   const bool entered = entry.Enter(stops);
-  if (!GiveBack<L>(place, entered, /*finished=*/!entered || !place.serves)) {
+  if (!GiveBack<L>(place, entered, /*finished=*/!entered || !place.serves,
+                   handler, gone)) {
     FinishServing(thread, place.base_id, place.aside);
-    (void)GiveBack<L>(place, entered, /*finished=*/true);
+    (void)GiveBack<L>(place, entered, /*finished=*/true, handler, gone);
   }
   DropAside<L>(place);
 }
@@ -185,13 +194,19 @@ void RunOnCallers(core::Proc<L>& proc, std::uint64_t ptr, bool enable) {
 template <LockingPolicy L>
 void SetCallHandler(core::Proc<L>& proc,
                     std::shared_ptr<CallHandler<L>> handler) {
+  // Destroyed after the locks.
+  std::unique_ptr<core::HandlerInUse<L>> made;
+  std::unique_ptr<core::HandlerInUse<L>> replaced;
+  if (handler != nullptr) {
+    made.reset(new core::HandlerInUse<L>{.handler = std::move(handler)});
+  }
   DriverEntry<L> entry(*proc.context);
   entry.EnterToCleanUp();
-  // What it replaces is destroyed after the lock: it is the parameter.
   sync::MutexLock queues(proc.queues_mu);
   if (proc.is_dead) return;
-  proc.has_call_handler.store(handler != nullptr, std::memory_order_relaxed);
-  proc.call_handler.swap(handler);
+  proc.has_call_handler.store(made != nullptr, std::memory_order_relaxed);
+  replaced = TakeHandler(proc);
+  proc.call_handler = std::move(made);
 }
 
 }  // namespace binderlite::driver

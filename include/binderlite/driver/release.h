@@ -263,7 +263,7 @@ bool ReleaseProc(const core::Pin<core::Proc<L>>& pin,
   // Destroyed without the entry section: a Task waits for a kill that is being
   // forwarded to it.
   std::vector<core::Pin<core::Task<L>>> tasks;
-  std::shared_ptr<CallHandler<L>> call_handler;
+  std::unique_ptr<core::HandlerInUse<L>> call_handler;
   Wakeups<L> wakeups;
   DriverEntry<L> entry(context);
   if (!stops.possible()) {
@@ -278,7 +278,7 @@ bool ReleaseProc(const core::Pin<core::Proc<L>>& pin,
     sync::MutexLock queues(proc.queues_mu);
     proc.is_dead = true;
     proc.is_frozen.store(false, std::memory_order_relaxed);
-    proc.call_handler.swap(call_handler);
+    call_handler = TakeHandler(proc);
   }
   ReleaseManager(proc);  // Not before: SetContextManager may be in progress.
   // There are no new ones any more.

@@ -22,6 +22,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -51,14 +52,15 @@ class [[nodiscard]] Wakeup {
   Wakeup(const Wakeup&) = delete;
   Wakeup& operator=(const Wakeup&) = delete;
   ~Wakeup() {
-    for (const core::Pin<core::Thread<L>>& thread : threads_) {
+    if (known_ != nullptr) known_->task->parker.Wake();
+    if (!others_.has_value()) return;
+    for (const core::Pin<core::Thread<L>>& thread : others_->threads) {
       if (thread) thread->task->parker.Wake();
     }
-    if (known_ != nullptr) known_->task->parker.Wake();
-    for (const core::Pin<core::Task<L>>& runner : runners_) {
+    for (const core::Pin<core::Task<L>>& runner : others_->runners) {
       if (runner) runner->parker.Wake();
     }
-    if (listener_ != nullptr) listener_->OnReady();
+    if (others_->listener != nullptr) others_->listener->OnReady();
   }
 
   // Whoever runs `thread`, which may be null. With its queues mutex held, and
@@ -68,7 +70,7 @@ class [[nodiscard]] Wakeup {
     if (thread->lent.load(std::memory_order_relaxed)) {
       sync::MutexLock waiters(thread->proc->waiters_mu);
       if (core::Task<L>* const runner = thread->runner) {
-        return Add(runners_, core::Pin<core::Task<L>>(runner));
+        return Add(others().runners, core::Pin<core::Task<L>>(runner));
       }
     }
     SetOwner(thread);
@@ -80,17 +82,30 @@ class [[nodiscard]] Wakeup {
       known_ = thread;
       return;
     }
-    Add(threads_, core::Pin<core::Thread<L>>(thread));
+    Add(others().threads, core::Pin<core::Thread<L>>(thread));
   }
 
   // The Proc's listener, if it has one, is to be told.
   void Tell(const core::Proc<L>& proc) {
-    BINDERLITE_ASSERT(listener_ == nullptr ||
-                      listener_ == proc.options.readiness);
-    listener_ = proc.options.readiness;
+    if (proc.options.readiness == nullptr) return;
+    std::shared_ptr<ReadinessListener>& listener = others().listener;
+    BINDERLITE_ASSERT(listener == nullptr ||
+                      listener == proc.options.readiness);
+    listener = proc.options.readiness;
   }
 
  private:
+  // One, as a rule; two when the strong and the weak count of a node go at once
+  // and its owner reads in between.
+  struct Others {
+    std::array<core::Pin<core::Thread<L>>, 2> threads;
+    std::array<core::Pin<core::Task<L>>, 2> runners;  // Of lent threads.
+    std::shared_ptr<ReadinessListener> listener;
+  };
+  [[nodiscard]] Others& others() {
+    if (!others_.has_value()) others_.emplace();
+    return *others_;
+  }
   template <class T>
   static void Add(std::array<core::Pin<T>, 2>& pins, core::Pin<T> pin) {
     core::Pin<T>& free = pins[pins[0] ? 1 : 0];
@@ -98,14 +113,44 @@ class [[nodiscard]] Wakeup {
     free = std::move(pin);
   }
 
-  // One, as a rule; two when the strong and the weak count of a node go at once
-  // and its owner reads in between.
-  std::array<core::Pin<core::Thread<L>>, 2> threads_;
   const core::Thread<L>* pinned_ = nullptr;
-  core::Thread<L>* known_ = nullptr;                 // That one, to be woken.
-  std::array<core::Pin<core::Task<L>>, 2> runners_;  // Of lent threads.
-  std::shared_ptr<ReadinessListener> listener_;
+  core::Thread<L>* known_ = nullptr;  // That one, to be woken.
+  std::optional<Others> others_;      // Most have none of them.
 };
+
+// A use of the handler of `proc`, if it has one; until EndUse.
+template <LockingPolicy L>
+[[nodiscard]] core::HandlerInUse<L>* UseHandler(core::Proc<L>& proc)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(proc.queues_mu, proc.waiters_mu) {
+  core::HandlerInUse<L>* const handler = proc.call_handler.get();
+  if (handler != nullptr) ++handler->uses;
+  return handler;
+}
+
+// Takes the handler of `proc` away. What is answered is the caller's to
+// destroy, without any lock; one that is in use goes with its last use.
+template <LockingPolicy L>
+[[nodiscard]] std::unique_ptr<core::HandlerInUse<L>> TakeHandler(
+    core::Proc<L>& proc) ABSL_EXCLUSIVE_LOCKS_REQUIRED(proc.queues_mu) {
+  std::unique_ptr<core::HandlerInUse<L>> taken = std::move(proc.call_handler);
+  sync::MutexLock waiters(proc.waiters_mu);
+  if (taken != nullptr && taken->uses > 0) {
+    taken->replaced = true;
+    (void)taken.release();
+  }
+  return taken;
+}
+
+// With the waiters mutex of its Proc held. What is answered is to be destroyed
+// likewise.
+template <LockingPolicy L>
+[[nodiscard]] std::unique_ptr<core::HandlerInUse<L>> EndUse(
+    core::HandlerInUse<L>* handler) {
+  if (handler == nullptr || --handler->uses > 0 || !handler->replaced) {
+    return nullptr;
+  }
+  return std::unique_ptr<core::HandlerInUse<L>>(handler);
+}
 
 // Those that are kept together, in this order.
 template <LockingPolicy L>

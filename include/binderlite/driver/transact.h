@@ -81,6 +81,7 @@ void FreeTransaction(OwnedTransaction<L> transaction) {
 template <LockingPolicy L>
 void FreeTransaction(core::Thread<L>& self, OwnedTransaction<L> transaction) {
   NoteEnd(*transaction->to_proc);
+  transaction->EndsWith(self.made);
   self.spare_transactions.Delete(std::move(transaction));
 }
 
@@ -433,10 +434,9 @@ Outcome CheckStack(core::Thread<L>& self, Target<L>& target) {
       self.proc->context->options.quirks.refuse_call_with_unread_call) {
     return StackMisused(self);
   }
-  if (self.stack != nullptr && !self.stack->IsServedBy(self)) {
-    return StackMisused(self);
-  }
-  for (core::Transaction<L>* t = self.stack; t != nullptr; t = t->from_parent) {
+  const core::Transaction<L>* const top = self.stack;
+  if (top != nullptr && !top->IsServedBy(self)) return StackMisused(self);
+  for (const core::Transaction<L>* t = top; t != nullptr; t = t->from_parent) {
     target.thread = t->SenderIn(*target.proc);
     if (target.thread) break;
   }
@@ -471,7 +471,7 @@ struct Here {
   // ... the thread that it is steered to sits here.
   const core::Seat<L>& sits_at;
   core::Pin<core::Thread<L>> thread = {};
-  std::shared_ptr<CallHandler<L>> handler = {};  // What serves it.
+  core::HandlerInUse<L>* handler = nullptr;  // What serves it.
   bool lent = false;
 };
 
@@ -503,13 +503,14 @@ Outcome QueueCall(core::Thread<L>& self, core::Transaction<L>& transaction,
       thread->runner = here->seat->task;
       thread->lent.store(true, std::memory_order_relaxed);
       here->thread = core::Pin<core::Thread<L>>(thread);
-      here->handler = proc.call_handler;
+      here->handler = UseHandler(proc);
       here->lent = true;
       return {};
     }
   } else if (here != nullptr && here->sits_at.Holds(*thread)) {
     here->thread = target.thread;
-    here->handler = proc.call_handler;
+    sync::MutexLock waiters(proc.waiters_mu);
+    here->handler = UseHandler(proc);
     return {};
   }
   if (thread == nullptr) {
@@ -599,6 +600,20 @@ void ResetExtendedError(core::Thread<L>& self, std::uint32_t id)
   self.extended_error = {id, static_cast<std::uint32_t>(Br::BR_OK), 0};
 }
 
+// Made and destroyed in a call of `self`.
+template <LockingPolicy L>
+[[nodiscard]] std::unique_ptr<core::Completion> NewCompletion(
+    core::Thread<L>& self) {
+  return self.spare_completions.New(self.proc->context->counts, &self.made);
+}
+template <LockingPolicy L>
+void DeleteCompletion(core::Thread<L>& self,
+                      std::unique_ptr<core::Completion> completion) {
+  if (completion == nullptr) return;
+  completion->EndsWith(self.made);
+  self.spare_completions.Delete(std::move(completion));
+}
+
 // BR_TRANSACTION_COMPLETE for the sender of a one-way or a reply. It is put on
 // the sender's own list before the transaction is queued, so that nothing that
 // the transaction brings about comes before it; taken back on destruction
@@ -612,7 +627,7 @@ class [[nodiscard]] PendingCompletion {
                              std::optional<std::uint32_t> reset = {})
       : self_(self) {
     if (quiet) return;
-    unused_ = self.spare_completions.New(self.proc->context->counts);
+    unused_ = NewCompletion(self);
     sync::MutexLock queues(self.proc->queues_mu);
     if (reset.has_value()) ResetExtendedError(self, *reset);
     if (self.is_dead) return;
@@ -623,7 +638,7 @@ class [[nodiscard]] PendingCompletion {
   PendingCompletion& operator=(const PendingCompletion&) = delete;
   ~PendingCompletion() {
     if (completion_ != nullptr) TakeBack();
-    self_.spare_completions.Delete(std::move(unused_));
+    DeleteCompletion(self_, std::move(unused_));
   }
 
   // The transaction has been queued; its sender is told as `type` says. Only
@@ -672,8 +687,8 @@ OwnedTransaction<L> NewTransaction(core::Thread<L>& self,
                                    core::TransactionKind kind,
                                    const TransactionData& data,
                                    std::uint32_t id, core::Proc<L>& to) {
-  OwnedTransaction<L> transaction =
-      self.spare_transactions.New(self.proc->context->counts, kind, id);
+  OwnedTransaction<L> transaction = self.spare_transactions.New(
+      self.proc->context->counts, kind, id, &self.made);
   transaction->code = data.code;
   transaction->flags = data.flags;
   transaction->sender_pid = self.proc->options.pid;
@@ -712,11 +727,12 @@ Outcome SendCall(core::Thread<L>& self, const SendRequest<L>& request,
   // says how its calls fail: there is time until it takes its queues for other
   // reasons, or has failed.
   const bool waits_for_nothing = self.has_empty_stack();
-  bool nothing_on_hand =
-      waits_for_nothing && !context.options.quirks.refuse_call_with_unread_call;
+  bool nothing_on_hand = waits_for_nothing &&
+                         (!self.may_have_call() ||
+                          !context.options.quirks.refuse_call_with_unread_call);
   if (!nothing_on_hand) {
     sync::MutexLock queues(self.proc->queues_mu);
-    ResetExtendedError(self, record.id);
+    if (!waits_for_nothing) ResetExtendedError(self, record.id);
     nothing_on_hand = self.stack == nullptr && self.todo.empty();
   }
   Target<L> target;
@@ -781,7 +797,7 @@ Outcome SendCall(core::Thread<L>& self, const SendRequest<L>& request,
   // The reply may come before this returns: everything is in its place before
   // the transaction is queued, and taken back if it cannot be.
   std::unique_ptr<core::Completion> completion;
-  if (!request.quiet) completion = self.spare_completions.New(context.counts);
+  if (!request.quiet) completion = NewCompletion(self);
   core::Completion* const complete = completion.get();
   core::Transaction<L>* const sent = transaction.get();
   bool stacked = false;
@@ -803,7 +819,7 @@ Outcome SendCall(core::Thread<L>& self, const SendRequest<L>& request,
     Here<L> here{.seat = may_serve_here ? &seat : nullptr, .sits_at = seat};
     outcome = QueueCall(self, *sent, target, wakeup, to_frozen, &here);
     loan.to = std::move(here.thread);
-    loan.handler = std::move(here.handler);
+    loan.handler = here.handler;
     loan.lent = here.lent;
   } else {
     outcome = Outcome::Dead(Errc::kNoProcess);
