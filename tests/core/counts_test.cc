@@ -11,6 +11,7 @@
 #include <set>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace binderlite::core {
@@ -39,6 +40,50 @@ TEST(LiveCountsTest, CountedCountsItsLife) {
   counted.reset();
   EXPECT_EQ(counts.live(ObjectKind::kRef), 0u);
   EXPECT_EQ(counts.created(ObjectKind::kRef), 1u);
+}
+
+TEST(LiveCountsTest, SharesAreCountedWithAllOthers) {
+  constexpr ObjectKind kKind = ObjectKind::kTransaction;
+  LiveCounts counts;
+  {
+    LiveCounts::Share one(counts);
+    LiveCounts::Share other(counts);
+    std::optional<CountedByShare<kKind>> made(std::in_place, counts, &one);
+    const CountedByShare<kKind> everybodys(counts);
+    EXPECT_EQ(counts.created(kKind), 2u);
+    made->EndsWith(other);
+    made.reset();
+    EXPECT_EQ(counts.deleted(kKind), 1u);
+    EXPECT_EQ(counts.live(kKind), 1u);
+  }
+  EXPECT_EQ(counts.created(kKind), 2u) << "what a share has counted stays";
+  EXPECT_EQ(counts.deleted(kKind), 2u);
+  // The next ones go on where those have stopped.
+  LiveCounts::Share next(counts);
+  const CountedByShare<ObjectKind::kTransactionComplete> more(counts, &next);
+  EXPECT_EQ(counts.live(ObjectKind::kTransactionComplete), 1u);
+  EXPECT_EQ(counts.created(kKind), 2u);
+}
+
+// More than ever live at once, each of which takes what another has left.
+TEST(LiveCountsTest, SharesThatComeAndGo) {
+  constexpr ObjectKind kKind = ObjectKind::kTransactionComplete;
+  constexpr int kEach = 3000;
+  LiveCounts counts;
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&counts] {
+        for (int j = 0; j < kEach; ++j) {
+          LiveCounts::Share share(counts);
+          CountedByShare<kKind> counted(counts, &share);
+          counted.EndsWith(share);
+        }
+      });
+    }
+  }
+  EXPECT_EQ(counts.created(kKind), 4u * kEach);
+  EXPECT_EQ(counts.deleted(kKind), 4u * kEach);
 }
 
 TEST(LiveCountsTest, NoneIsMissedByFourThreads) {

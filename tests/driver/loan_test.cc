@@ -747,6 +747,43 @@ TYPED_TEST(LoanTest, TheHandlerGoesBeforeItRuns) {
   }
 }
 
+// Takes itself away while it runs.
+template <class L>
+class Leaving : public CallHandler<L> {
+ public:
+  Leaving(BasicProc<L>& proc, bool& gone) : proc_(proc), gone_(gone) {}
+  ~Leaving() override { gone_ = true; }
+  void OnCall(BasicThread<L>& self, const Incoming& call,
+              const ServedHere& /*here*/) override {
+    proc_.SetCallHandler(nullptr);
+    EXPECT_FALSE(gone_) << "it still runs";
+    Component<L>::Reply(self, call, "last");
+  }
+
+ private:
+  BasicProc<L>& proc_;
+  bool& gone_;
+};
+
+TYPED_TEST(LoanTest, AHandlerThatIsTakenAwayGoesWhenItReturns) {
+  auto manager = this->Manager(true, this->Echo());
+  manager->StartLooper(this->gates());
+  bool gone = false;
+  manager->proc().SetCallHandler(
+      std::make_shared<Leaving<TypeParam>>(manager->proc(), gone));
+  auto client = this->Client(true);
+  BasicThread<TypeParam> self = this->ThreadOf(*client);
+  EXPECT_EQ(client->Call(self, 0, "x"), (CallResult{Br::BR_REPLY, "last"}));
+  EXPECT_TRUE(gone);
+  EXPECT_EQ(client->Call(self, 0, "x"), (CallResult{Br::BR_REPLY, "x!"}));
+  // One that does not run goes at once.
+  gone = false;
+  manager->proc().SetCallHandler(
+      std::make_shared<Leaving<TypeParam>>(manager->proc(), gone));
+  manager->proc().SetCallHandler(nullptr);
+  EXPECT_TRUE(gone);
+}
+
 // Closing ends a wait in a call that has come back, too.
 TYPED_TEST(LoanTest, ClosingEndsTheWaitOfACallThatCameBack) {
   CallResult seen;

@@ -93,8 +93,9 @@ class LiveCounts {
   }
 
   // What a Share has counted, and all those that had the slot before. Never
-  // destroyed before the end.
-  struct Slot {
+  // destroyed before the end. On a line of its own: others are others' to
+  // write.
+  struct alignas(kCacheLine) Slot {
     std::array<Count, kFrequent> counts;
     std::atomic<bool> taken{true};
     Slot* next = nullptr;
@@ -175,8 +176,22 @@ class LiveCounts::Share {
 template <ObjectKind kKind>
 class Counted {
  public:
+  explicit Counted(LiveCounts& counts) : counts_(counts) { counts_.Add(kKind); }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+  ~Counted() { counts_.Remove(kKind); }
+
+ private:
+  LiveCounts& counts_;
+};
+
+// The same for those that come and go with each call.
+template <ObjectKind kKind>
+class CountedByShare {
+ public:
   // `made_by`: counts that it has been made; null: `counts` itself.
-  explicit Counted(LiveCounts& counts, LiveCounts::Share* made_by = nullptr)
+  explicit CountedByShare(LiveCounts& counts,
+                          LiveCounts::Share* made_by = nullptr)
       : counts_(counts) {
     if (made_by != nullptr) {
       made_by->Add(kKind);
@@ -184,9 +199,9 @@ class Counted {
       counts_.Add(kKind);
     }
   }
-  Counted(const Counted&) = delete;
-  Counted& operator=(const Counted&) = delete;
-  ~Counted() {
+  CountedByShare(const CountedByShare&) = delete;
+  CountedByShare& operator=(const CountedByShare&) = delete;
+  ~CountedByShare() {
     if (ends_with_ != nullptr) {
       ends_with_->Remove(kKind);
     } else {

@@ -157,7 +157,7 @@ class alignas(kCacheLine) Transaction : public Work {
 
  private:
   std::atomic<const Thread<L>*> sender_hint_{nullptr};
-  Counted<ObjectKind::kTransaction> counted_;
+  CountedByShare<ObjectKind::kTransaction> counted_;
 };
 
 // BR_TRANSACTION_COMPLETE on its way to the sender.
@@ -169,7 +169,7 @@ class Completion : public Work {
   void EndsWith(LiveCounts::Share& share) { counted_.EndsWith(share); }
 
  private:
-  Counted<ObjectKind::kTransactionComplete> counted_;
+  CountedByShare<ObjectKind::kTransactionComplete> counted_;
 };
 
 }  // namespace binderlite::core
