@@ -432,6 +432,13 @@ class Arena {
   // The accounted size; false when the sum does not fit.
   static bool Total(const Layout& layout, std::size_t& total) {
     total = 0;
+    constexpr std::size_t kHarmless = std::size_t{1} << 30;
+    if ((layout.data_size | layout.offsets_size | layout.extra_size) <
+        kHarmless) {
+      total = layout.extra_at() + ((layout.extra_size + 7) & ~std::size_t{7});
+      if (total < 8) total = 8;
+      return true;
+    }
     for (const std::size_t part :
          {layout.data_size, layout.offsets_size, layout.extra_size}) {
       const std::size_t rounded = (part + 7) & ~std::size_t{7};

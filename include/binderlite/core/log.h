@@ -123,10 +123,12 @@ class TransactionLog {
     // A newer one may have the slot by now.
     if (slot.words[kOrder].load(std::memory_order_relaxed) <= order) {
       const Words words = Pack(order, entry);
-      for (std::size_t w = 0; w < kWords; ++w) {
-        // Release, so that who reads it sees the odd number, too.
-        slot.words[w].store(words[w], std::memory_order_release);
+      // In a row, so that they are never put together in memory. Release, so
+      // that who reads one of them sees the odd number, too.
+      [&]<std::size_t... w>(std::index_sequence<w...>) {
+        (slot.words[w].store(words[w], std::memory_order_release), ...);
       }
+      (std::make_index_sequence<kWords>());
     }
     slot.sequence.store(sequence + 2, std::memory_order_release);
   }

@@ -139,6 +139,11 @@ Errc CopyPayload(const Translation<L>& to, const TransactionData& data,
   if (!memory.CopyIn(offsets, data.offsets, offsets_size)) return Errc::kFault;
   if (offsets_size % sizeof(std::uint64_t) != 0) return Errc::kInvalid;
   if (buffers_size % sizeof(std::uint64_t) != 0) return Errc::kInvalid;
+  if (offsets_size == 0) {  // No objects, as in most.
+    return in_place || memory.CopyIn(buffer.data, data.buffer, data_size)
+               ? Errc::kOk
+               : Errc::kFault;
+  }
   Scatter<L> scatter(to, buffers_size);
   std::size_t done = 0;  // Data bytes copied or translated.
   for (std::size_t at = 0; at < offsets_size; at += sizeof(std::uint64_t)) {

@@ -87,9 +87,8 @@ void FreeTransaction(core::Thread<L>& self, OwnedTransaction<L> transaction) {
 
 // The next one-way of a node that has one in its owner's hands (AS-03).
 template <LockingPolicy L>
-void AdvanceOneWays(core::Node<L>& node) {
-  Wakeup<L> wakeup;
-  sync::MutexLock lock(node.mu);
+void AdvanceOneWays(core::Node<L>& node, Wakeup<L>& wakeup)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(node.mu) {
   core::Proc<L>* const owner = node.owner;
   if (owner == nullptr) return;
   core::Work* const next = node.async_todo.PopFront();
@@ -101,11 +100,14 @@ void AdvanceOneWays(core::Node<L>& node) {
   EnqueueProc(*owner, *next, wakeup);
 }
 
-// Gives back the local strong count that came with a target node.
+// Gives back the local strong count that came with a target node; `one_way`:
+// the next one of it is due as well.
 template <LockingPolicy L>
-void DropTarget(core::Node<L>& node) {
+void DropTarget(core::Node<L>& node, bool one_way = false) {
+  Wakeup<L> wakeup;
   Garbage<L> garbage;
   sync::MutexLock lock(node.mu);
+  if (one_way) AdvanceOneWays(node, wakeup);
   DecNode(node, Strength::kStrong, /*internal=*/false, garbage);
 }
 
@@ -113,7 +115,10 @@ void DropTarget(core::Node<L>& node) {
 template <LockingPolicy L>
 void FreeBuffer(core::Proc<L>& owner, core::Buffer<L>& buffer) {
   if (buffer.is_async && buffer.target_node) {
-    AdvanceOneWays(*buffer.target_node);
+    Wakeup<L> wakeup;
+    core::Node<L>& node = *buffer.target_node;
+    sync::MutexLock lock(node.mu);
+    AdvanceOneWays(node, wakeup);
   }
   ReleaseBufferContents(owner, buffer);
   owner.arena.Free(buffer);
@@ -139,9 +144,7 @@ void FreeBuffer(core::Thread<L>& self, std::uint64_t address, bool as_guest) {
     FreeBuffer(proc, *buffer);
     return;
   }
-  if (!returned.target) return;
-  if (returned.is_async) AdvanceOneWays(*returned.target);
-  DropTarget(*returned.target);
+  if (returned.target) DropTarget(*returned.target, returned.is_async);
 }
 
 // Tells whoever waits for `transaction` that there will be no reply: its
