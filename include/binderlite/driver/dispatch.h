@@ -332,7 +332,9 @@ class IncomingSink {
   [[nodiscard]] bool HasRoom() const { return count_ == 0; }
   [[nodiscard]] bool Put(Br command, const void* payload, std::size_t size) {
     Incoming& next = count_++ == 0 ? first_ : rest_.emplace_back();
-    next = Incoming();
+    // In place: what is read in larger pieces than it has been written waits
+    // for the writes.
+    std::construct_at(&next);
     next.command = command;
     if (command == Br::BR_TRANSACTION_SEC_CTX) {
       TransactionDataSecctx data = {};
