@@ -181,6 +181,8 @@ class Counted {
   Counted& operator=(const Counted&) = delete;
   ~Counted() { counts_.Remove(kKind); }
 
+  [[nodiscard]] LiveCounts& counts() const { return counts_; }
+
  private:
   LiveCounts& counts_;
 };

@@ -113,7 +113,9 @@ class Thread : public Pinned<Thread<L>>, public TableLink<Thread<L>> {
   CommandCounts commands;
   LiveCounts::Share made;  // By its calls, and ended.
   // Memory for what its calls make; touched by its calls alone.
-  Spares<Transaction<L>> spare_transactions{8};
+  // How many it needs for its own calls; more are for those who send to it.
+  static constexpr std::size_t kOwnSpares = 4;
+  Spares<Transaction<L>> spare_transactions{2 * kOwnSpares};
   Spares<Completion> spare_completions{8};
 
   // From here on, what others write, too.

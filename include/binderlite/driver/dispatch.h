@@ -637,9 +637,9 @@ void TakeNext(core::Thread<L>& self, bool for_proc_work, const Sink& sink,
   if (look.taken) TakeWork(self, *list->PopFront(), taken);
   if (self.todo.empty()) self.process_todo = false;
   look.left = !self.proc->todo.empty();
-  // Half of what it can keep is enough for its own calls.
   proc.queues_mu.AssertHeld();
-  self.spare_transactions.MoveTo(proc.spare_transactions, 4);
+  self.spare_transactions.MoveTo(proc.spare_transactions,
+                                 core::Thread<L>::kOwnSpares);
 }
 
 // What is to happen before a thread looks for work of its Proc, whether or not

@@ -458,12 +458,16 @@ Outcome Accepts(core::Proc<L>& proc, bool one_way)
   return proc.is_dead ? Outcome::Dead(Errc::kOk) : Outcome();
 }
 
-// Takes from `proc` what its threads have to spare, if `self` has nothing left.
+// Takes from `proc` what its threads have to spare, if `self` has nothing left:
+// no more than it keeps, or it would end up with its own Proc.
 template <LockingPolicy L>
 void RefillSpares(core::Thread<L>& self, core::Proc<L>& proc)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(proc.queues_mu) {
   if (self.spare_transactions.count() == 0) {
-    proc.spare_transactions.MoveTo(self.spare_transactions, 0);
+    constexpr std::size_t kMost = core::Thread<L>::kOwnSpares;
+    const std::size_t there = proc.spare_transactions.count();
+    proc.spare_transactions.MoveTo(self.spare_transactions,
+                                   there > kMost ? there - kMost : 0);
   }
 }
 
