@@ -307,6 +307,8 @@ TYPED_TEST(WaitGraphTest, HandlersThatWaitForOtherThreadsMayBeADeadlock) {
   EXPECT_TRUE(graph.wrong());
   EXPECT_EQ(this->FirstLine(graph).substr(0, 34),
             "POSSIBLE DEADLOCK of 4 threads: se");
+  EXPECT_EQ(this->TextsOf(graph)[1],
+            "  if the handlers wait for the other threads of their process");
 }
 
 TYPED_TEST(WaitGraphTest, OneWaysWaitForTheFirst) {
@@ -385,12 +387,13 @@ TYPED_TEST(WaitGraphTest, CanBeTakenWhileALockHolderStalls) {
   auto [manager, service, client, handle] = this->Connect();
   auto waiting = this->Block(service, service);
   Actor<TypeParam> second = client.Spawn();
+  const int before = this->gates().Visits(Point::kSending, client.tid());
   this->gates().Close(Point::kSending, client.tid());
   {
     std::jthread stalls([&, &client = client, handle = handle] {
       (void)RunWriteRead(client.thread(), Commands().Transact(handle), 0);
     });
-    this->gates().WaitFor(Point::kSending, client.tid());
+    this->gates().WaitFor(Point::kSending, client.tid(), before + 1);
     std::jthread enters([&] {
       std::int32_t version = 0;
       EXPECT_EQ(second.thread().Version(version), Errc::kOk);

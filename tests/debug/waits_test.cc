@@ -190,6 +190,18 @@ TEST(UntangleTest, WhoStandsStillIsHeldUpBySomebody) {
   EXPECT_EQ(g.findings[0].threads, (Threads{0, 1, 2}));
 }
 
+TEST(UntangleTest, OfSeveralTheOneThatStandsStillHoldsUp) {
+  WaitGraph g = Loopers(2);
+  g.threads.push_back(g.threads[1]);
+  g.threads[2].tid = 99;
+  CallOut(g, 0, 1);
+  g.threads[0].still = g.threads[2].still = seconds(5);
+  g.threads[1].still = seconds(1);
+  Untangle(g, seconds(5));
+  ASSERT_EQ(WrongIn(g).size(), 1u);
+  EXPECT_EQ(g.findings[0].threads, (Threads{0, 2}));
+}
+
 TEST(UntangleTest, WhoStandsStillInADeadlockIsNotToldTwice) {
   WaitGraph g = Loopers(2);
   CallOut(g, 0, 1);

@@ -238,12 +238,13 @@ TYPED_TEST(WatchdogTest, ACallThatNobodyServesIsTold) {
 TYPED_TEST(WatchdogTest, AStalledLockHolderIsTold) {
   auto [manager, service, client, handle] = this->Connected();
   auto& watchdog = this->Watch();
+  const int before = this->gates().Visits(Point::kSending, client.tid());
   this->gates().Close(Point::kSending, client.tid());
   {
     const std::jthread stalls([&, &client = client, handle = handle] {
       (void)RunWriteRead(client.thread(), Commands().Transact(handle), 0);
     });
-    this->gates().WaitFor(Point::kSending, client.tid());
+    this->gates().WaitFor(Point::kSending, client.tid(), before + 1);
     const std::jthread enters([&manager = manager] {
       std::int32_t version = 0;
       EXPECT_EQ(manager.thread().Version(version), Errc::kOk);

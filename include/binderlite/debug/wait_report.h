@@ -413,6 +413,10 @@ inline void WriteFinding(Json& json, const WaitGraph& g, const Finding& f) {
   std::vector<bool> told(g.threads.size(), false);
   for (const Finding& f : g.findings) {
     Line(out, Headline(g, f));
+    if (f.kind == FindingKind::kPossibleDeadlock) {
+      Line(out,
+           "  if the handlers wait for the other threads of their process");
+    }
     for (const std::size_t i : f.threads) {
       if (!told[i]) about(i);
       told[i] = true;

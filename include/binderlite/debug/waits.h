@@ -517,11 +517,12 @@ class Untangler {
              std::find(finding.threads.begin(), finding.threads.end(), at) ==
                  finding.threads.end()) {
         finding.threads.push_back(at);
+        // Of several, one that stands still as well.
         std::size_t next = kNone;
         for (const Wait& wait : out_[at]) {
-          if (wait.kind != WaitKind::kSameProcess) {
+          if (wait.kind == WaitKind::kSameProcess) continue;
+          if (next == kNone || (!is_still(next) && is_still(wait.to))) {
             next = wait.to;
-            break;
           }
         }
         at = next;
