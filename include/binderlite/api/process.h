@@ -185,7 +185,10 @@ class Process : public std::enable_shared_from_this<Process> {
     (void)made->thread.Version(version);
     sync::MutexLock lock(mu_);
     ThreadSlot* const slot = made.get();
-    by_tid_.emplace(slot->thread.tid(), std::move(made));
+    // Once the Proc is torn down, all that come have the same number.
+    const auto [it, is_new] =
+        by_tid_.try_emplace(slot->thread.tid(), std::move(made));
+    if (!is_new) unnumbered_.push_back(std::move(made));
     return slot;
   }
   void GiveBack(ThreadSlot& slot) {
@@ -523,6 +526,7 @@ class Process : public std::enable_shared_from_this<Process> {
   absl::Mutex mu_;
   std::unordered_map<std::int32_t, std::unique_ptr<ThreadSlot>> by_tid_
       ABSL_GUARDED_BY(mu_);
+  std::vector<std::unique_ptr<ThreadSlot>> unnumbered_ ABSL_GUARDED_BY(mu_);
   std::vector<ThreadSlot*> free_ ABSL_GUARDED_BY(mu_);
   std::vector<std::thread> loopers_ ABSL_GUARDED_BY(mu_);
   int looper_count_ ABSL_GUARDED_BY(mu_) = 0;
