@@ -230,7 +230,8 @@ class [[nodiscard]] Result {
     if (!ok()) api_internal::NoValue(status_);
     return *value_;
   }
-  [[nodiscard]] T&& value() && {
+  // Not a reference, so that `for (... : call().value())` can be written.
+  [[nodiscard]] T value() && {
     if (!ok()) api_internal::NoValue(status_);
     return *std::move(value_);
   }
@@ -240,7 +241,7 @@ class [[nodiscard]] Result {
   // Only if ok().
   [[nodiscard]] T& operator*() & { return *value_; }
   [[nodiscard]] const T& operator*() const& { return *value_; }
-  [[nodiscard]] T&& operator*() && { return *std::move(value_); }
+  [[nodiscard]] T operator*() && { return *std::move(value_); }
   [[nodiscard]] T* operator->() { return &*value_; }
   [[nodiscard]] const T* operator->() const { return &*value_; }
 
