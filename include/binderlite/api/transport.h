@@ -499,6 +499,10 @@ class DriverSink final : public ReplySink {
     }
     if (writer.fits()) {
       Leave(writer, 0);
+      if (HasDescriptors()) {
+        to_.outgoing_.reply = nullptr;
+        sent_ = to_.thread_.Reply(to_.reply_) == Errc::kOk;
+      }
       return;
     }
     Reservation<> reservation;
@@ -538,6 +542,18 @@ class DriverSink final : public ReplySink {
     return status.code() == StatusCode::kServiceError
                ? Status::Error(status.service_code(), std::move(words))
                : Status(status.code(), status.delivery(), std::move(words));
+  }
+  // Whether what is left has some: they are the handler's, and closed when it
+  // has answered, so it cannot wait for the next read.
+  [[nodiscard]] bool HasDescriptors() const {
+    for (const std::uint64_t offset : to_.reply_offsets_) {
+      ObjectHeader header;
+      std::memcpy(&header, to_.reply_room_ + offset, sizeof(header));
+      if (header.type == static_cast<std::uint32_t>(ObjectType::kFd)) {
+        return true;
+      }
+    }
+    return false;
   }
   // It goes out with the next read.
   void Leave(const Writer& writer, std::uint32_t flags) {
