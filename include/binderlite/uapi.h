@@ -38,6 +38,8 @@
 #include "binderlite/uapi/facade.h"
 
 #ifndef BINDERLITE_UAPI_LOCKING
+// The discipline of all devices, for programs that want another one. All
+// translation units of a program must say the same.
 #define BINDERLITE_UAPI_LOCKING ::binderlite::FineGrained<>
 #endif
 
@@ -51,8 +53,8 @@ namespace binderlite::uapi {
 
 // Who opens. A pid of 0: one that nobody else has.
 struct Credentials {
-  pid_t pid;
-  uid_t euid;
+  pid_t pid;   // what others see
+  uid_t euid;  // likewise
 };
 
 // Opens the device `path`, a context of its own for each path, whatever it is.
@@ -81,6 +83,7 @@ inline void* mmap(void* addr, std::size_t length, int prot, int flags, int fd,
                                                offset);
 }
 
+// Unmaps; of what is not ours, as the system call.
 inline int munmap(void* addr, std::size_t length) {
   return uapi_internal::UapiFacade::Get().Munmap(addr, length);
 }

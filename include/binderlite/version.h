@@ -14,9 +14,13 @@
 
 namespace binderlite {
 
+// The version of the headers that the program was compiled with.
 inline constexpr int kVersionMajor = 0;
+// Likewise.
 inline constexpr int kVersionMinor = 1;
+// Likewise.
 inline constexpr int kVersionPatch = 0;
+// All three, with dots.
 inline constexpr std::string_view kVersionString = "0.1.0";
 
 }  // namespace binderlite

@@ -125,7 +125,7 @@ head { head = 0 }
 }
 
 /^ *#/ || continues {
-  Flush(0)
+  Flush(/^ *# *define/)
   continues = /\\$/
   after = 0
   print
@@ -144,9 +144,9 @@ head { head = 0 }
   begins = at && statement ~ /^ *$/
   bare = Bare($0)
   # The class that the head of the file is about.
-  if (begins && kept == 0 && match(bare, /^(class|struct) [A-Za-z]+ /)) {
+  if (begins && kept == 0 && match(bare, /^(class|struct) (\[\[[a-z]*\]\] )?[A-Za-z]+ /)) {
     name = substr(bare, RSTART, RLENGTH)
-    gsub(/(class|struct| )/, "", name)
+    gsub(/\[\[[a-z]*\]\]|class|struct| /, "", name)
     if (topics ~ "(^| )" name "(,|:| and )") {
       path = FILENAME
       sub(/^.*include\//, "", path)
@@ -181,6 +181,9 @@ head { head = 0 }
     }
   }
   if (begins) last = match(plain, /[A-Za-z]+\(/) ? substr(plain, RSTART, RLENGTH) : ""
+  if (FILENAME ~ /wire\/(structs|objects)\.h$/ && bare ~ /^ *} [a-z_]+;/) {
+    $0 = $0 " /**< As in the kernel's header. */"
+  }
   Follow(bare)
   # A declaration with a comment behind it.
   if (at && match($0, /[^ ] +\/\/ [^ ]/) && bare !~ /^ *[#}]/ && bare ~ /[;,}] *$/) {

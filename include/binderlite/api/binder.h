@@ -26,16 +26,19 @@
 
 namespace binderlite {
 
+// What a Binder is made with.
 struct BinderOptions {
   // Of the driver: hooks, policy, logs.
   ContextOptions context = {};
   // False: there is none until an endpoint becomes it (BecomeManager).
   bool service_manager = true;
+  // Of the service manager: who may do what.
   RegistryOptions registry = {};
 };
 
 class Binder {
  public:
+  // A new device, that nobody else has.
   explicit Binder(BinderOptions options = {})
       : context_(std::move(options.context)) {
     if (options.service_manager) {
@@ -44,11 +47,13 @@ class Binder {
     }
   }
 
+  // A new endpoint of it.
   [[nodiscard]] Endpoint Open(EndpointOptions options) {
     Endpoint endpoint(context_, std::move(options));
     endpoints_->Add(endpoint);
     return endpoint;
   }
+  // The same, with nothing chosen but its name.
   template <std::convertible_to<std::string> Name>
   [[nodiscard]] Endpoint Open(Name&& name) {
     return Open(EndpointOptions{.name = std::forward<Name>(name)});

@@ -753,6 +753,7 @@ template <class... Ts>
 void WriteArguments(Writer& writer, const Ts&... values) {
   (WriteValue(writer, values), ...);
 }
+// Reads what WriteArguments has written, each as ReadArgument does.
 template <class... Ts>
 [[nodiscard]] bool ReadArguments(Reader& reader, Ts&... values) {
   return (... && ReadArgument(reader, values)) && reader.Finish();

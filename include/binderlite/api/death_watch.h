@@ -28,6 +28,7 @@
 
 namespace binderlite {
 
+// Why a DeathWatch calls back.
 enum class DeathReason : std::uint8_t {
   kDied,            // The endpoint was closed or killed.
   kEndpointClosed,  // Our own: nothing can be heard of the other any more.
@@ -95,6 +96,7 @@ class [[nodiscard]] DeathWatch {
   // Why it does not.
   [[nodiscard]] const Status& status() const { return status_; }
 
+  // Does what the destructor does.
   void End() {
     if (listener_ == nullptr) return;
     object_->RemoveDeathListener(*listener_);

@@ -138,10 +138,13 @@ class Endpoint {
   }
   ~Endpoint() { Close(); }
 
+  // Whether it has been opened. It stays true when it is closed.
   [[nodiscard]] explicit operator bool() const { return process_ != nullptr; }
+  // As it was opened with.
   [[nodiscard]] const std::string& name() const {
     return process_->options.name;
   }
+  // What callees see; EndpointOptions::pid, or the one that was chosen.
   [[nodiscard]] std::int32_t pid() const { return process_->pid(); }
 
   // A new object, served by the handlers in `handlers`.
@@ -253,10 +256,10 @@ class Endpoint {
   void Serve() { process_->Serve(); }
 
   // With EndpointOptions::loopers = 0, for programs with an event loop of their
-  // own: a descriptor that is readable when there may be something to serve,
-  // and what serves it, without waiting, on the calling thread, one at a time.
-  // How many things it has served.
+  // own: a descriptor that is readable when there may be something to serve.
   [[nodiscard]] int poll_fd() const { return ready_->fd(); }
+  // Serves what there is, without waiting, on the calling thread, one thread at
+  // a time. How many things that were.
   std::size_t Dispatch() {
     ready_->Clear();
     api_internal::Frame frame(process_.get(), polled_, &polled_->thread,

@@ -32,9 +32,11 @@ class Fd {
     if (fd_ >= 0) ::close(fd_);
   }
 
+  // The descriptor, still its own; negative: none.
   [[nodiscard]] int get() const { return fd_; }
   // Gives it away: the caller closes it.
   [[nodiscard]] int release() { return std::exchange(fd_, -1); }
+  // Whether there is one, open or not.
   [[nodiscard]] explicit operator bool() const { return fd_ >= 0; }
 
  private:

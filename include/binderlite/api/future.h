@@ -121,6 +121,7 @@ class FutureCompletion final : public Completion {
 
 }  // namespace api_internal
 
+// The result of a call that is not waited for. See the head of this file.
 template <class R>
 class [[nodiscard]] Future {
  public:
@@ -132,6 +133,7 @@ class [[nodiscard]] Future {
   Future& operator=(Future&&) noexcept = default;
   ~Future() = default;
 
+  // False: it is empty.
   [[nodiscard]] bool valid() const { return state_ != nullptr; }
   // Whether Get would not wait.
   [[nodiscard]] bool ready() const { return state_->ready(); }
@@ -154,9 +156,12 @@ class [[nodiscard]] Future {
   // What a coroutine waits for. It is resumed by whoever brings the result.
   class Awaiter {
    public:
+    // Takes the future over.
     explicit Awaiter(std::shared_ptr<api_internal::FutureState<R>> state)
         : state_(std::move(state)) {}
+    // The result is there already.
     [[nodiscard]] bool await_ready() const { return state_->ready(); }
+    // False: it has come meanwhile.
     [[nodiscard]] bool await_suspend(std::coroutine_handle<> coroutine) {
       std::function<void(ResultOf<R>)> resume =
           [this, coroutine](ResultOf<R> result) {
@@ -165,6 +170,7 @@ class [[nodiscard]] Future {
           };
       return state_->SetCallback(resume);
     }
+    // What `co_await` evaluates to.
     ResultOf<R> await_resume() {
       if (result_.has_value()) return std::move(*result_);
       return state_->Take();
@@ -174,6 +180,7 @@ class [[nodiscard]] Future {
     const std::shared_ptr<api_internal::FutureState<R>> state_;
     std::optional<ResultOf<R>> result_;
   };
+  // Waits in a coroutine; it is empty then.
   Awaiter operator co_await() && {
     return Awaiter(std::exchange(state_, nullptr));
   }

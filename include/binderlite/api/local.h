@@ -33,6 +33,7 @@
 
 namespace binderlite {
 
+// How an object is served.
 struct ServiceOptions {
   // Calls are served on their caller's thread where that is possible: when the
   // caller's endpoint is in this program, which it always is, and a looper of

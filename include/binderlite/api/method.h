@@ -50,10 +50,12 @@ namespace binderlite {
 // A literal.
 class InterfaceName {
  public:
+  // Of a literal, at compile time.
   template <std::size_t kSize>
   // NOLINTNEXTLINE(google-explicit-constructor): `kName = "demo.Greeter"`.
   consteval InterfaceName(const char (&name)[kSize]) : name_(name, kSize - 1) {}
 
+  // What the literal said.
   [[nodiscard]] constexpr std::string_view name() const { return name_; }
 
  private:

@@ -30,7 +30,9 @@ namespace binderlite {
 // A call that is given up ends at once, whatever the callee does; it may still
 // be carried out, and its result is dropped.
 struct CallOptions {
+  // It ends with kDeadline then.
   std::chrono::steady_clock::time_point deadline = sync::kNoDeadline;
+  // It ends with kCancelled when this is stopped.
   std::stop_token stop = {};
 };
 
@@ -47,6 +49,7 @@ struct CallOptions {
 // `const Caller&` as its first argument; it is valid until it returns.
 class Caller {
  public:
+  // For the rest of the API: only what serves calls makes one.
   Caller(std::int32_t pid, std::uint32_t euid, std::string_view label,
          bool is_one_way, std::chrono::steady_clock::time_point deadline,
          const std::stop_source& stop)
@@ -62,6 +65,7 @@ class Caller {
   // As the driver knows it, so it cannot be forged. The pid of one-way and
   // asynchronous calls is 0, as in binder.
   [[nodiscard]] std::int32_t pid() const { return pid_; }
+  // Of whoever opened the endpoint; likewise from the driver, in all calls.
   [[nodiscard]] std::uint32_t euid() const { return euid_; }
   // The security label; empty unless the service asks for it
   // (ServiceOptions::wants_label).
@@ -164,6 +168,7 @@ class ApiObject {
   // before. Nobody is told of the end of an endpoint's own objects.
   virtual Status AddDeathListener(
       const std::shared_ptr<api_internal::DeathListener>& listener) = 0;
+  // It is not told from now on; it may be being told at this moment.
   virtual void RemoveDeathListener(
       const api_internal::DeathListener& listener) = 0;
   // How `process` writes it into a payload. False: it is another endpoint's.

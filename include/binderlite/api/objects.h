@@ -18,6 +18,7 @@ namespace binderlite {
 // Anything that calls can be made to, here or elsewhere.
 class ApiObject;
 
+// Turns references into what a payload carries.
 class ObjectWriter {
  public:
   // Writes to `flat` what stands for `object`, which is not null. False: it
@@ -30,6 +31,7 @@ class ObjectWriter {
   ~ObjectWriter() = default;
 };
 
+// Turns what a payload carries into references.
 class ObjectReader {
  public:
   // The object that `flat` stands for: a strong reference, to a node of the

@@ -36,6 +36,7 @@ namespace binderlite {
 template <class I>
 class Proxy;
 
+// Any object, whatever its interface. See the head of this file.
 class Object {
  public:
   // Null.
@@ -43,6 +44,7 @@ class Object {
   explicit Object(std::shared_ptr<ApiObject> object)
       : object_(std::move(object)) {}
 
+  // Whether it is not null.
   [[nodiscard]] explicit operator bool() const { return object_ != nullptr; }
   // Whether both are one object, of one endpoint's references.
   friend bool operator==(const Object&, const Object&) = default;
@@ -73,6 +75,7 @@ class Object {
     }
     return Proxy<I>(*this);
   }
+  // Has `callback` called when its endpoint is gone; see DeathWatch.
   [[nodiscard]] DeathWatch WatchDeath(
       std::function<void(DeathReason)> callback) const {
     return DeathWatch::Of(object_, std::move(callback));
@@ -113,9 +116,11 @@ class Service {
   explicit Service(std::shared_ptr<api_internal::LocalObject> object)
       : object_(std::move(object)) {}
 
+  // Whether it is not null.
   [[nodiscard]] explicit operator bool() const { return object_ != nullptr; }
   friend bool operator==(const Service&, const Service&) = default;
 
+  // For those who take any object.
   // NOLINTNEXTLINE(google-explicit-constructor): it goes where one is asked
   // for.
   operator Object() const { return Object(object_); }
@@ -127,6 +132,7 @@ class Service {
 template <class I>
 class WeakProxy;
 
+// An object with the interface I. See the head of this file.
 template <class I>
 class Proxy {
  public:
@@ -141,6 +147,7 @@ class Proxy {
   // for.
   Proxy(const Service<I>& service) : Proxy(static_cast<Object>(service)) {}
 
+  // Whether it is not null.
   [[nodiscard]] explicit operator bool() const { return bound_ != nullptr; }
   friend bool operator==(const Proxy& a, const Proxy& b) {
     return a.object() == b.object();
@@ -151,11 +158,14 @@ class Proxy {
     static const I kUnbound{};
     return bound_ != nullptr ? &bound_->methods : &kUnbound;
   }
+  // The same, as in (*proxy).Method.
   [[nodiscard]] const I& operator*() const { return *operator->(); }
 
+  // The same reference without a type.
   [[nodiscard]] Object object() const {
     return bound_ != nullptr ? Object(bound_->object) : Object();
   }
+  // For those who take any object.
   // NOLINTNEXTLINE(google-explicit-constructor): it goes where one is asked
   // for.
   operator Object() const { return object(); }
@@ -165,6 +175,7 @@ class Proxy {
       std::function<void(DeathReason)> callback) const {
     return object().WatchDeath(std::move(callback));
   }
+  // Whether it answers.
   Status Ping(const CallOptions& options = {}) const {
     return object().Ping(options);
   }
@@ -193,7 +204,9 @@ class Proxy {
 template <class I>
 class WeakProxy {
  public:
+  // Null.
   WeakProxy() = default;
+  // Of what `proxy` refers to, while somebody else keeps that.
   // NOLINTNEXTLINE(google-explicit-constructor): as std::weak_ptr.
   WeakProxy(const Proxy<I>& proxy) {
     if (proxy) object_ = proxy.bound_->object;
@@ -208,11 +221,14 @@ class WeakProxy {
   std::weak_ptr<ApiObject> object_;
 };
 
+// Objects as arguments and results.
 template <>
 struct Codec<Object> {
+  // Writes a reference, or null.
   static void Write(Writer& writer, const Object& object) {
     writer.Object(object.internal());
   }
+  // Reads one.
   static bool Read(Reader& reader, Object& object) {
     std::shared_ptr<ApiObject> read;
     if (!reader.Object(read)) return false;
@@ -221,12 +237,16 @@ struct Codec<Object> {
   }
 };
 
+// Proxies as arguments and results. Whoever reads one does not ask the object
+// whether it has that interface; the first call will tell.
 template <class I>
 struct Codec<Proxy<I>> {
+  // Writes a reference, or null.
   static void Write(Writer& writer, const Proxy<I>& proxy) {
     const Object object = proxy.object();
     writer.Object(object.internal());
   }
+  // Reads one.
   static bool Read(Reader& reader, Proxy<I>& proxy) {
     Object object;
     if (!ReadValue(reader, object)) return false;
@@ -235,6 +255,7 @@ struct Codec<Proxy<I>> {
   }
 };
 
+// There is none.
 template <class I>
 struct Codec<Service<I>> {
   static_assert(sizeof(I) == 0,

@@ -148,6 +148,7 @@ class Reader {
     ++nested_;
     return true;
   }
+  // Ends what Enter began.
   void Leave() { --nested_; }
 
   // What is being read is not valid. `why` is a literal; the first one counts.
@@ -159,6 +160,7 @@ class Reader {
     limit_ = 0;
     return false;
   }
+  // Whether everything that was read was valid.
   [[nodiscard]] bool ok() const { return why_ == nullptr; }
   // Null if nothing failed.
   [[nodiscard]] const char* why() const { return why_; }

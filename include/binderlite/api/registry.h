@@ -30,8 +30,10 @@
 
 namespace binderlite {
 
+// What RegistryOptions::may is asked about.
 enum class ServiceOperation : std::uint8_t { kAdd, kGet, kWatch };
 
+// What a ServiceRegistry is made with.
 struct RegistryOptions {
   // Whether `caller` may do this with the service `name`. Empty: everybody may
   // do everything. Called from many threads at a time.
@@ -42,6 +44,7 @@ struct RegistryOptions {
 
 class ServiceRegistry {
  public:
+  // Opens an endpoint of `context` and becomes its manager; see status().
   explicit ServiceRegistry(Context& context, RegistryOptions options = {})
       : state_(std::make_shared<State>(std::move(options))),
         endpoint_(context, {.name = "servicemanager"}) {
@@ -70,6 +73,7 @@ class ServiceRegistry {
 
   // kFailed: the context has a manager already.
   [[nodiscard]] const Status& status() const { return status_; }
+  // Where it lives, called "servicemanager".
   [[nodiscard]] Endpoint& endpoint() { return endpoint_; }
 
  private:

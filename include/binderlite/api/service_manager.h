@@ -29,18 +29,29 @@
 
 namespace binderlite {
 
+// Who hears of the coming and going of services.
 struct PresenceListener {
+  // Of the interface.
   static constexpr InterfaceName kName = "binderlite.PresenceListener";
+  // `service` has that name now, whether or not another had it before.
   OneWay<1, void(std::string_view name, Object service)> OnPresent;
+  // No service has that name any more.
   OneWay<2, void(std::string_view name)> OnGone;
 };
 
+// Where services are found by their names. See the head of this file.
 struct ServiceManager {
+  // Of the interface.
   static constexpr InterfaceName kName = "binderlite.ServiceManager";
+  // Gives `service` a name; another of the same endpoint loses it.
   Method<1, void(std::string_view name, Object service)> Add;
+  // The service of that name, or null.
   Method<2, Object(std::string_view name)> Get;
+  // The names that there are, sorted.
   Method<3, std::vector<std::string>()> List;
+  // Has the listener told of `name`, at once if there is such a service.
   Method<4, void(std::string_view name, Proxy<PresenceListener>)> Watch;
+  // Ends a Watch of the same listener and name.
   Method<5, void(std::string_view name, Proxy<PresenceListener>)> Unwatch;
 };
 
@@ -74,7 +85,9 @@ class [[nodiscard]] PresenceWatch {
         listener_(std::move(listener)),
         status_(manager_->Watch(name_, listener_)) {}
 
+  // Whether it watches, or why not.
   [[nodiscard]] const Status& status() const { return status_; }
+  // Does what the destructor does.
   void End() {
     if (!listener_) return;
     if (status_.ok()) (void)manager_->Unwatch(name_, listener_).ok();

@@ -40,6 +40,7 @@
 
 namespace binderlite {
 
+// How a call ended; the head of this file has a table.
 enum class StatusCode : std::uint8_t {
   kOk = 0,
   kServiceError = 1,
@@ -58,6 +59,7 @@ enum class StatusCode : std::uint8_t {
   kFailed = 14,
 };
 
+// A few words for people.
 [[nodiscard]] constexpr std::string_view ToString(StatusCode code) {
   switch (code) {
     case StatusCode::kOk:
@@ -113,6 +115,7 @@ class [[nodiscard]] Status {
  public:
   // kOk.
   Status() = default;
+  // For whatever ends calls; services answer Error().
   explicit Status(StatusCode code, Delivery delivery = Delivery::kNo,
                   std::string message = {})
       : code_(code), delivery_(delivery) {
@@ -127,17 +130,22 @@ class [[nodiscard]] Status {
     status.service_code_ = service_code;
     return status;
   }
+  // kOutOfMemory, with the numbers.
   static Status OutOfMemory(const Shortage& shortage) {
     Status status(StatusCode::kOutOfMemory);
     status.Details().shortage = shortage;
     return status;
   }
 
+  // Whether it is kOk.
   [[nodiscard]] bool ok() const { return code_ == StatusCode::kOk; }
+  // What is to be told apart by programs.
   [[nodiscard]] StatusCode code() const { return code_; }
   // Of kServiceError: as the service chose it; otherwise 0.
   [[nodiscard]] std::int32_t service_code() const { return service_code_; }
+  // Whether the callee got the call; kNo: it can be made again safely.
   [[nodiscard]] Delivery delivery() const { return delivery_; }
+  // Words for people, perhaps none. Valid as long as a copy of this is.
   [[nodiscard]] std::string_view message() const {
     return details_ != nullptr ? std::string_view(details_->message)
                                : std::string_view();
@@ -202,8 +210,10 @@ namespace api_internal {
 template <class T>
 class [[nodiscard]] Result {
  public:
+  // What it holds if the call went well.
   using value_type = T;
 
+  // Of a value.
   // NOLINTNEXTLINE(google-explicit-constructor): `return value;` in handlers.
   template <class U = T>
   requires(std::is_convertible_v<U, T> &&
@@ -217,8 +227,11 @@ class [[nodiscard]] Result {
     if (status_.ok()) status_ = Status(StatusCode::kFailed);
   }
 
+  // Whether there is a value.
   [[nodiscard]] bool ok() const { return value_.has_value(); }
+  // The same. Mind that it does not look at the value, be it false or 0.
   [[nodiscard]] explicit operator bool() const { return ok(); }
+  // kOk, or why there is no value.
   [[nodiscard]] const Status& status() const { return status_; }
 
   // Ends the program with a message if there is none.
@@ -235,14 +248,19 @@ class [[nodiscard]] Result {
     if (!ok()) api_internal::NoValue(status_);
     return *std::move(value_);
   }
+  // The value, or `other` if there is none.
   [[nodiscard]] T value_or(T other) && {
     return ok() ? *std::move(value_) : std::move(other);
   }
   // Only if ok().
   [[nodiscard]] T& operator*() & { return *value_; }
+  // Likewise.
   [[nodiscard]] const T& operator*() const& { return *value_; }
+  // Likewise; not a reference, as value().
   [[nodiscard]] T operator*() && { return *std::move(value_); }
+  // Likewise.
   [[nodiscard]] T* operator->() { return &*value_; }
+  // Likewise.
   [[nodiscard]] const T* operator->() const { return &*value_; }
 
  private:

@@ -102,6 +102,7 @@ class Writer {
     return room_ + at;
   }
 
+  // Copies of `data` there, at a multiple of `alignment`.
   void Bytes(const void* data, std::size_t size, std::size_t alignment) {
     std::byte* const to = Append(size, alignment);
     // An empty range may be at null, which is not for memcpy.
@@ -159,6 +160,7 @@ class Writer {
     ++nested_;
     return true;
   }
+  // Ends what Enter began.
   void Leave() { --nested_; }
 
   // What is being written cannot be. `why` is a literal; the first one counts.
@@ -166,6 +168,7 @@ class Writer {
     if (why_ == nullptr) why_ = why;
     capacity_ = 0;  // write no more
   }
+  // Whether there was a value that cannot be sent.
   [[nodiscard]] bool failed() const { return why_ != nullptr; }
   // Null if nothing failed.
   [[nodiscard]] const char* why() const { return why_; }

@@ -181,7 +181,7 @@ class BasicThread {
                    });
   }
 
-  // BINDER_SET_CONTEXT_MGR and _EXT. kBusy: there is a manager;
+  // BINDER_SET_CONTEXT_MGR. kBusy: there is a manager;
   // kNotPermitted: there was one with another euid. kClosed: the Proc is being
   // torn down.
   Errc SetContextMgr() {
@@ -190,6 +190,7 @@ class BasicThread {
                      return driver::SetContextManager(self, FlatObject{});
                    });
   }
+  // BINDER_SET_CONTEXT_MGR_EXT: with a node of one's own; fails likewise.
   Errc SetContextMgrExt(const FlatObject& object) {
     return Request(binderlite::Ioctl::kSetContextMgrExt,
                    [&object](core::Thread<L>& self) {
@@ -273,11 +274,12 @@ class BasicThread {
   // it is the next thing that NextWork returns, and until it has been read no
   // further Transact or Reply does anything but answer kBusy.
 
-  // BC_TRANSACTION and BC_REPLY; with `buffers_size`, the bytes to set aside
-  // for BufferObjects, BC_TRANSACTION_SG and BC_REPLY_SG.
+  // BC_TRANSACTION; with `buffers_size`, the bytes to set aside for
+  // BufferObjects, BC_TRANSACTION_SG.
   Errc Transact(const TransactionData& data, std::uint64_t buffers_size = 0) {
     return SendOne({.data = data, .buffers_size = buffers_size}, false);
   }
+  // BC_REPLY; likewise BC_REPLY_SG.
   Errc Reply(const TransactionData& data, std::uint64_t buffers_size = 0) {
     return SendOne({.data = data, .buffers_size = buffers_size}, true);
   }
@@ -317,6 +319,7 @@ class BasicThread {
   Errc Transact(Reservation<L>&& reservation, const TransactionData& data) {
     return SendReserved(reservation, data, /*is_reply=*/false);
   }
+  // The same for what ReserveReply has set aside.
   Errc Reply(Reservation<L>&& reservation, const TransactionData& data) {
     return SendReserved(reservation, data, /*is_reply=*/true);
   }
@@ -372,30 +375,33 @@ class BasicThread {
     });
   }
 
-  // BC_ACQUIRE and BC_RELEASE (strong), BC_INCREFS and BC_DECREFS (weak).
+  // BC_ACQUIRE: one more strong reference to what the handle stands for.
   Errc Acquire(std::uint32_t handle) {
     return CountUp(handle, driver::Strength::kStrong);
   }
+  // BC_RELEASE: one less.
   Errc Release(std::uint32_t handle) {
     return CountDown(handle, driver::Strength::kStrong);
   }
+  // BC_INCREFS: one more weak one.
   Errc IncRefs(std::uint32_t handle) {
     return CountUp(handle, driver::Strength::kWeak);
   }
+  // BC_DECREFS: one less.
   Errc DecRefs(std::uint32_t handle) {
     return CountDown(handle, driver::Strength::kWeak);
   }
 
-  // BC_ACQUIRE_DONE and BC_INCREFS_DONE.
+  // BC_ACQUIRE_DONE, the answer to BR_ACQUIRE.
   Errc AcquireDone(const PtrCookie& node) {
     return Acknowledge(node, driver::Strength::kStrong);
   }
+  // BC_INCREFS_DONE, the answer to BR_INCREFS.
   Errc IncRefsDone(const PtrCookie& node) {
     return Acknowledge(node, driver::Strength::kWeak);
   }
 
-  // BC_REQUEST_DEATH_NOTIFICATION, BC_CLEAR_DEATH_NOTIFICATION and
-  // BC_DEAD_BINDER_DONE.
+  // BC_REQUEST_DEATH_NOTIFICATION. `cookie` comes with BR_DEAD_BINDER.
   Errc RequestDeathNotification(std::uint32_t handle, std::uint64_t cookie) {
     return Counted(Bc::BC_REQUEST_DEATH_NOTIFICATION,
                    [=](core::Thread<L>& self) {
@@ -403,12 +409,14 @@ class BasicThread {
                      return Errc::kOk;
                    });
   }
+  // BC_CLEAR_DEATH_NOTIFICATION, of one that was requested with `cookie`.
   Errc ClearDeathNotification(std::uint32_t handle, std::uint64_t cookie) {
     return Counted(Bc::BC_CLEAR_DEATH_NOTIFICATION, [=](core::Thread<L>& self) {
       driver::ClearDeath(self, handle, cookie);
       return Errc::kOk;
     });
   }
+  // BC_DEAD_BINDER_DONE, the answer to BR_DEAD_BINDER.
   Errc DeadBinderDone(std::uint64_t cookie) {
     return Counted(Bc::BC_DEAD_BINDER_DONE, [=](core::Thread<L>& self) {
       driver::AcknowledgeDeath(self, cookie);
@@ -416,30 +424,33 @@ class BasicThread {
     });
   }
 
-  // BC_REQUEST_FREEZE_NOTIFICATION, BC_CLEAR_FREEZE_NOTIFICATION and
-  // BC_FREEZE_NOTIFICATION_DONE. Unlike for deaths, a wrong handle or cookie is
-  // kInvalid.
+  // BC_REQUEST_FREEZE_NOTIFICATION. Unlike for deaths, a wrong handle or cookie
+  // is kInvalid, here and in the next two.
   Errc RequestFreezeNotification(std::uint32_t handle, std::uint64_t cookie) {
     return Counted(
         Bc::BC_REQUEST_FREEZE_NOTIFICATION, [=](core::Thread<L>& self) {
           return driver::RequestFreezeNotification(self, handle, cookie);
         });
   }
+  // BC_CLEAR_FREEZE_NOTIFICATION, of one that was requested with `cookie`.
   Errc ClearFreezeNotification(std::uint32_t handle, std::uint64_t cookie) {
     return Counted(
         Bc::BC_CLEAR_FREEZE_NOTIFICATION, [=](core::Thread<L>& self) {
           return driver::ClearFreezeNotification(self, handle, cookie);
         });
   }
+  // BC_FREEZE_NOTIFICATION_DONE, the answer to BR_FROZEN_BINDER.
   Errc FreezeNotificationDone(std::uint64_t cookie) {
     return Counted(Bc::BC_FREEZE_NOTIFICATION_DONE, [=](core::Thread<L>& self) {
       return driver::AcknowledgeFreeze(self, cookie);
     });
   }
 
-  // BC_ENTER_LOOPER, BC_REGISTER_LOOPER, BC_EXIT_LOOPER.
+  // BC_ENTER_LOOPER: it serves calls, since the program wants it.
   Errc EnterLooper() { return Looper(Bc::BC_ENTER_LOOPER); }
+  // BC_REGISTER_LOOPER: it serves calls, since BR_SPAWN_LOOPER asked for it.
   Errc RegisterLooper() { return Looper(Bc::BC_REGISTER_LOOPER); }
+  // BC_EXIT_LOOPER: it does not any more.
   Errc ExitLooper() { return Looper(Bc::BC_EXIT_LOOPER); }
 
   // --- From anywhere, at any time -------------------------------------------
@@ -748,10 +759,13 @@ class BasicProc {
   }
   ~BasicProc() { Close(); }
 
+  // Whether it is one. It stays true when it is closed.
   [[nodiscard]] explicit operator bool() const {
     return static_cast<bool>(proc_);
   }
+  // What others see; as opened with, or chosen then.
   [[nodiscard]] std::int32_t pid() const { return proc_->options.pid; }
+  // As opened with, but for a pid of 0.
   [[nodiscard]] const ProcOptions& options() const { return proc_->options; }
 
   // Has calls to this Proc served on their caller's thread, by `handler`; null:
@@ -894,6 +908,7 @@ class BasicProc {
 template <LockingPolicy L = FineGrained<>>
 class BasicContext {
  public:
+  // A device that has nothing to do with any other.
   explicit BasicContext(ContextOptions options = {})
       : BasicContext(std::move(options), nullptr) {}
   // One more device of the same machine as `sibling`: a pid means the same in
@@ -964,8 +979,11 @@ class BasicContext {
   std::optional<typename L::Primitives::Worker> worker_;
 };
 
+// With the default locking: fine-grained.
 using Context = BasicContext<>;
+// Likewise.
 using Proc = BasicProc<>;
+// Likewise.
 using Thread = BasicThread<>;
 
 }  // namespace binderlite

@@ -66,6 +66,7 @@ class Reservation {
   }
   ~Reservation() { Abandon(); }
 
+  // Whether there is one: not sent, not moved from.
   [[nodiscard]] explicit operator bool() const {
     return reserved_.buffer != nullptr;
   }

@@ -187,6 +187,7 @@ enum class Ioctl : std::uint32_t {
 // How many command numbers there are: CommandNumber() of a known code is less
 // than this, so it can index an array of counters.
 inline constexpr std::size_t kBcNumbers = 22;
+// The same of return commands.
 inline constexpr std::size_t kBrNumbers = 23;
 
 // Number of bytes that follow the code in a command stream (for an Ioctl: that
@@ -343,6 +344,7 @@ constexpr std::optional<Bc> ToBc(std::uint32_t code) {
   }
   return bc;
 }
+// The same of return commands.
 constexpr std::optional<Br> ToBr(std::uint32_t code) {
   const auto br = static_cast<Br>(code);
   if (br == Br::BR_TRANSACTION_SEC_CTX) return br;

@@ -89,15 +89,19 @@ enum class [[nodiscard]] Errc : int{
 // that its sender will read, and the errno that GET_EXTENDED_ERROR adds to it.
 // {BR_OK, kOk} is success.
 struct [[nodiscard]] Outcome {
-  Br reply = Br::BR_OK;
-  Errc error = Errc::kOk;
+  Br reply = Br::BR_OK;    // what the sender reads
+  Errc error = Errc::kOk;  // what it finds out on request
 
+  // Whether it could be carried out.
   [[nodiscard]] constexpr bool ok() const { return reply == Br::BR_OK; }
 
+  // It cannot be sent like this.
   static constexpr Outcome Failed(Errc why) {
     return {Br::BR_FAILED_REPLY, why};
   }
+  // There is nobody to get it any more.
   static constexpr Outcome Dead(Errc why) { return {Br::BR_DEAD_REPLY, why}; }
+  // Whoever is to get it is frozen.
   static constexpr Outcome Frozen() { return {Br::BR_FROZEN_REPLY, Errc::kOk}; }
   // Accepted, and yet its sender reads it like a failure (FZ-11).
   static constexpr Outcome PendingFrozen() {
