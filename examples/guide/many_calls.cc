@@ -15,8 +15,8 @@ struct Squares {
 int main() {
   constexpr std::int64_t kCalls = 10'000;
   // What is on its way lies in its receiver's memory: calls in the server's,
-  // results in the client's, and half of it is for them.
-  constexpr std::size_t kArena = 8 << 20;
+  // results in the client's. They may use half of it; this is the most.
+  constexpr std::size_t kArena = 4 << 20;
   bl::Binder binder;
   bl::Endpoint server = binder.Open({.name = "server", .arena_size = kArena});
   bl::Endpoint client = binder.Open({.name = "client", .arena_size = kArena});

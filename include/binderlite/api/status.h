@@ -3,25 +3,23 @@
 // Status and Result: what became of a call. Values; no locks, no exceptions.
 // Nothing here allocates unless something went wrong.
 //
-//   code              the callee ran?   what to do
-//   ----------------  --------------- ----------------------------------------
-//   kOk               yes               read the result
-//   kServiceError     yes               see service_code() and message()
-//   kNoSuchMethod     no                the service is older than the interface
-//   kWrongInterface   no                the object is something else
-//   kMalformed        no, or, if the    one side's declaration is not the
-//   other's
-//                     reply is, yes
-//   kNoSuchObject     no                an empty proxy, an unknown name
-//   kDead             see delivery()    the other side is gone for good
-//   kFrozen           no                the other side is suspended; retry
-//   later kOutOfMemory      no                its receive memory is full; see
-//   shortage() kRefused          no                forbidden by a policy
-//   kTooLarge         no                more than a payload can hold
-//   kDeadline         see delivery()    the deadline passed; the reply is
-//   dropped kCancelled        see delivery()    its stop_token said so kClosed
-//   see delivery()    the caller's own endpoint is closed kFailed           see
-//   delivery()    none of the above; see message()
+//   code             callee ran?     what to do
+//   ---------------  --------------  --------------------------------------
+//   kOk              yes             read the result
+//   kServiceError    yes             see service_code() and message()
+//   kNoSuchMethod    no              the service is older than the interface
+//   kWrongInterface  no              the object is something else
+//   kMalformed       see delivery()  the two sides' declarations differ
+//   kNoSuchObject    no              an empty proxy, an unknown name
+//   kDead            see delivery()  the other side is gone for good
+//   kFrozen          no              it is suspended: try again later
+//   kOutOfMemory     no              its memory is full: see shortage()
+//   kRefused         no              forbidden by a policy
+//   kTooLarge        no              more than a payload can hold
+//   kDeadline        see delivery()  it has passed; the reply is dropped
+//   kCancelled       see delivery()  the call's stop_token said so
+//   kClosed          see delivery()  the caller's own endpoint is closed
+//   kFailed          see delivery()  none of the above: see message()
 
 #ifndef BINDERLITE_API_STATUS_H_
 #define BINDERLITE_API_STATUS_H_
