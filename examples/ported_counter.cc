@@ -11,14 +11,14 @@
 namespace bl = binderlite;
 
 struct CounterListener {
-  static constexpr bl::InterfaceName kName = "guide.CounterListener";
+  static constexpr bl::InterfaceName kName = "demo.CounterListener";
   bl::OneWay<1, void(int value)> OnChanged;
 };
 
 struct Counter {
-  static constexpr bl::InterfaceName kName = "guide.Counter";
+  static constexpr bl::InterfaceName kName = "demo.Counter";
   bl::Method<1, int(int by)> Increment;
-  bl::Method<2, void(bl::Proxy<CounterListener> listener)> Register;
+  bl::Method<2, void(bl::Proxy<CounterListener> listener)> RegisterListener;
 };
 enum CounterError : std::int32_t { kNegative = 1 };
 
@@ -34,14 +34,22 @@ class CounterService : public std::enable_shared_from_this<CounterService> {
     return value_;
   }
 
-  void Register(const bl::Proxy<CounterListener>& listener) {
-    bl::DeathWatch death = listener.WatchDeath(
+  void RegisterListener(const bl::Proxy<CounterListener>& listener) {
+    {
+      const absl::MutexLock lock(&mu_);
+      listeners_.push_back({listener, {}});
+    }
+    bl::DeathWatch death = listener.WatchDeath(  // May call back at once.
         [weak = weak_from_this(),
          dead = bl::WeakProxy<CounterListener>(listener)](bl::DeathReason) {
           if (const auto self = weak.lock()) self->Forget(dead.lock());
         });
     const absl::MutexLock lock(&mu_);
-    listeners_.push_back({listener, std::move(death)});
+    for (Entry& entry : listeners_) {
+      if (entry.listener == listener && !entry.death) {
+        entry.death = std::move(death);
+      }
+    }
   }
 
  private:
@@ -75,7 +83,8 @@ int main() {
   const auto impl = std::make_shared<CounterService>();
   const auto service = server.Create(Counter{
       .Increment = std::bind_front(&CounterService::Increment, impl),
-      .Register = std::bind_front(&CounterService::Register, impl),
+      .RegisterListener =
+          std::bind_front(&CounterService::RegisterListener, impl),
   });
   if (!server.Publish("counter", service).ok()) return 1;
 
@@ -85,7 +94,7 @@ int main() {
         std::cout << "changed to " << value << '\n';
         seen.set_value();
       }});
-  if (!counter->Register(listener).ok()) return 1;
+  if (!counter->RegisterListener(listener).ok()) return 1;
   const int value = counter->Increment(2).value();
   seen.get_future().wait();
   std::cout << "is " << value << '\n';

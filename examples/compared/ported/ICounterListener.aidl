@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package demo;
+
+oneway interface ICounterListener {
+  void onChanged(int value);
+}
