@@ -437,7 +437,13 @@ void ForEachMethod(I& interface, F fn) {
 
 }  // namespace api_internal
 
-// A method that answers; a call of it waits for that.
+// A method that answers. In a value that becomes a service it is set to its
+// handler; in a proxy it is called with its arguments, which CallOptions may
+// precede:
+//
+//   method(arguments...)         waits; answers ResultOf<R>
+//   method.Async(arguments...)   does not; answers Future<R>
+//
 template <std::uint32_t kCode, class Signature>
 class Method : public api_internal::MethodOf<kCode, false, Signature> {
  public:
@@ -447,6 +453,8 @@ class Method : public api_internal::MethodOf<kCode, false, Signature> {
 
 // A method without an answer: a call of it waits only until it is queued. Calls
 // of one object arrive in the order in which they were made, one at a time.
+// Used like a Method; a call answers a Status, and a Future<void> when its
+// handler has returned.
 template <std::uint32_t kCode, class Signature>
 class OneWay : public api_internal::MethodOf<kCode, true, Signature> {
  public:
