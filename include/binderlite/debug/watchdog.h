@@ -94,6 +94,7 @@ inline void NameHandlers(WaitGraph& graph, EndpointList& endpoints) {
 
 }  // namespace debug
 
+// What a Watchdog is made with.
 struct WatchdogOptions {
   // For how long a thread may stand still.
   std::chrono::nanoseconds patience = std::chrono::seconds(10);
@@ -106,9 +107,11 @@ struct WatchdogOptions {
   // Told of incidents, by the thread that looks; must not destroy the Watchdog.
   // Empty: the graph's text goes to stderr.
   std::function<void(const debug::WaitGraph&)> on_stuck = {};
+  // How it looks.
   debug::GraphOptions graph = {};
 };
 
+// Looks by itself for as long as it lives. See the head of this file.
 template <LockingPolicy L = FineGrained<>>
 class BasicWatchdog {
  public:
@@ -356,6 +359,7 @@ class BasicWatchdog {
       worker_;  // Uses all the others.
 };
 
+// Of the default locking.
 using Watchdog = BasicWatchdog<>;
 
 }  // namespace binderlite
