@@ -163,10 +163,10 @@ void SendFailedReply(OwnedTransaction<L> transaction, Br code,
       bool told = true;
       {
         sync::MutexLock queues(sender.proc->queues_mu);
-        // A dead sender has taken its name off the transaction: look again.
-        if (!sender.is_dead) {
+        // A sender that is dead or has given it up has taken its name off the
+        // transaction: look again.
+        if (!sender.is_dead && sender.stack == transaction.get()) {
           done = true;
-          BINDERLITE_ASSERT(sender.stack == transaction.get());
           sender.stack = transaction->from_parent;
           told = sender.reply_error.command() == Br::BR_OK;
           if (told) {
@@ -914,10 +914,10 @@ Outcome SendReply(core::Thread<L>& self, const SendRequest<L>& request,
   {
     Wakeup<L> wakeup(to);
     sync::MutexLock queues(to.proc->queues_mu);
-    if (to.is_dead) {
+    if (to.is_dead || to.stack != in_reply_to.get()) {
+      // It has died meanwhile, or given up the call (driver/abandon.h).
       outcome = Outcome::Dead(Errc::kOk);
     } else {
-      BINDERLITE_ASSERT(to.stack == in_reply_to.get());
       to.stack = in_reply_to->from_parent;
       to.proc->outstanding.Begin();
       if (seat.Holds(to)) {
