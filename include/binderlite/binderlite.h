@@ -29,6 +29,7 @@
 #include "binderlite/api/remote.h"
 #include "binderlite/api/service_manager.h"
 #include "binderlite/api/status.h"
+#include "binderlite/api/stored.h"
 #include "binderlite/api/transport.h"
 #include "binderlite/api/writer.h"
 #include "binderlite/core/arena.h"

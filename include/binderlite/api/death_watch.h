@@ -85,6 +85,7 @@ class [[nodiscard]] DeathWatch {
       End();
       object_ = std::move(other.object_);
       listener_ = std::move(other.listener_);
+      status_ = std::move(other.status_);
     }
     return *this;
   }

@@ -31,6 +31,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -63,6 +64,8 @@ inline void RunLooper(Process& process, ThreadSlot& slot, bool spawned) {
   (void)(spawned ? slot.thread.RegisterLooper() : slot.thread.EnterLooper());
   Frame frame(&process, &slot, &slot.thread, /*is_handler=*/false);
   Conversation(process, frame).Loop();
+  // It was killed: nothing can be heard of others any more.
+  if (!process.closing()) Conversation::EndAll(process);
 }
 
 // Serves calls on their callers' threads; driver/loan.h.
@@ -180,14 +183,22 @@ class Endpoint {
     return proxy;
   }
   // The same, but waits until there is one. kDeadline, kCancelled: by
-  // `options`. Not for endpoints without loopers, and not in a handler of an
-  // endpoint that has only one.
+  // `options`; kDead: the manager has died. Not for endpoints without loopers,
+  // and not in a handler of an endpoint that has only one.
   template <class I>
   [[nodiscard]] Result<Proxy<I>> Wait(std::string_view name,
                                       const CallOptions& options = {}) {
     auto present = std::make_shared<Present>();
-    const std::stop_callback on_stop(options.stop,
-                                     [&present] { present->Cancel(); });
+    const std::stop_callback on_stop(
+        options.stop, [&present] { present->End(StatusCode::kCancelled); });
+    const std::stop_callback on_close(process_->stop().get_token(), [&present] {
+      present->End(StatusCode::kClosed);
+    });
+    const DeathWatch on_death =
+        Manager().WatchDeath([present](DeathReason reason) {
+          present->End(reason == DeathReason::kDied ? StatusCode::kDead
+                                                    : StatusCode::kClosed);
+        });
     const PresenceWatch watch =
         WatchPresence(name, [present](std::string_view, const Object& service) {
           present->Set(service);
@@ -282,7 +293,10 @@ class Endpoint {
   // See above. A second one waits for the same, and does nothing else.
   void Close() {
     if (process_ == nullptr) return;
-    process_->Close([this] { api_internal::Conversation::EndAll(*process_); });
+    process_->Close([this] {
+      api_internal::Conversation::EndAll(*process_);
+      process_->pending->Close();
+    });
   }
 
   // For tests and tools: the driver's side of it.
@@ -301,17 +315,19 @@ class Endpoint {
       sync::MutexLock lock(mu_);
       std::swap(service_, old);
     }
-    void Cancel() {
+    // No more news are waited for.
+    void End(StatusCode why) {
       sync::MutexLock lock(mu_);
-      cancelled_ = true;
+      if (!end_.has_value()) end_ = why;
     }
     // Waits for one that is not `service`, and sets that.
     Status Await(Object& service,
                  std::chrono::steady_clock::time_point deadline) {
+      Object old;  // Likewise.
       sync::MutexLock lock(mu_);
       const auto news = [this, &service] {
         mu_.AssertHeld();
-        return cancelled_ || (service_ && !(service_ == service));
+        return end_.has_value() || (service_ && !(service_ == service));
       };
       if (deadline == sync::kNoDeadline) {
         mu_.Await(absl::Condition(&news));
@@ -321,14 +337,14 @@ class Endpoint {
                                       std::chrono::steady_clock::now()))) {
         return Status(StatusCode::kDeadline);
       }
-      if (cancelled_) return Status(StatusCode::kCancelled);
-      service = service_;
+      if (end_.has_value()) return Status(*end_);
+      old = std::exchange(service, service_);
       return {};
     }
 
    private:
     absl::Mutex mu_;
-    bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
+    std::optional<StatusCode> end_ ABSL_GUARDED_BY(mu_);
     Object service_ ABSL_GUARDED_BY(mu_);
   };
 

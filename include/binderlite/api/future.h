@@ -163,12 +163,14 @@ class [[nodiscard]] Future {
     [[nodiscard]] bool await_ready() const { return state_->ready(); }
     // False: it has come meanwhile.
     [[nodiscard]] bool await_suspend(std::coroutine_handle<> coroutine) {
+      // This may be gone, and the coroutine, before SetCallback returns.
+      const auto state = state_;
       std::function<void(ResultOf<R>)> resume =
           [this, coroutine](ResultOf<R> result) {
             result_.emplace(std::move(result));
             coroutine.resume();
           };
-      return state_->SetCallback(resume);
+      return state->SetCallback(resume);
     }
     // What `co_await` evaluates to.
     ResultOf<R> await_resume() {

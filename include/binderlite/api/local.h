@@ -117,7 +117,7 @@ class LocalObject final : public ApiObject,
   void RemoveDeathListener(const DeathListener&) override {}
   [[nodiscard]] bool Flatten(const Process& process,
                              FlatObject& flat) const override {
-    if (&process != process_.get()) return false;
+    if (!BelongsTo(process)) return false;
     flat = FlatObject{};
     flat.hdr.type = static_cast<std::uint32_t>(ObjectType::kBinder);
     flat.flags =
@@ -128,6 +128,9 @@ class LocalObject final : public ApiObject,
                      std::const_pointer_cast<LocalObject>(shared_from_this()));
     process_->Serve();
     return true;
+  }
+  [[nodiscard]] bool BelongsTo(const Process& process) const override {
+    return &process == process_.get();
   }
   [[nodiscard]] bool is_local() const override { return true; }
 

@@ -174,6 +174,9 @@ class ApiObject {
   // How `process` writes it into a payload. False: it is another endpoint's.
   [[nodiscard]] virtual bool Flatten(const api_internal::Process& process,
                                      FlatObject& flat) const = 0;
+  // Whether the reference is one of `process`, so that it can be sent by it.
+  [[nodiscard]] virtual bool BelongsTo(
+      const api_internal::Process& process) const = 0;
   // Whether it lives in the endpoint that the reference belongs to.
   [[nodiscard]] virtual bool is_local() const = 0;
 };

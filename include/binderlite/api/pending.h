@@ -6,10 +6,14 @@
 //   its result           a looper that reads it
 //   the callee's death   a looper that reads of it
 //   a failure to send    whoever makes the call
-//   its deadline         the timer, a thread that exists from the first
-//                        deadline on
+//   its deadline         the timer, a thread that exists from the first time
+//                        that it is needed on
 //   its stop_token       whoever requests the stop
 //   the end of all       whoever closes the endpoint
+//
+// The timer also repeats what has to be tried until it succeeds, with growing
+// pauses: the results of calls to this endpoint that their callers have no room
+// for (api/transport.h).
 //
 // Locks: `mu_`, a leaf. Completions, and what their callbacks hold, are called
 // and destroyed without it.
@@ -17,9 +21,12 @@
 #ifndef BINDERLITE_API_PENDING_H_
 #define BINDERLITE_API_PENDING_H_
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <iterator>
+#include <map>
 #include <memory>
 #include <set>
 #include <stop_token>
@@ -61,10 +68,7 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls> {
         call.deadline = options.deadline;
         if (options.deadline != sync::kNoDeadline) {
           by_deadline_.emplace(options.deadline, id);
-          if (!timer_.joinable()) {
-            timer_ =
-                std::thread([self = shared_from_this()] { self->RunTimer(); });
-          }
+          StartTimer();
         }
       }
     }
@@ -109,20 +113,37 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls> {
     }
     for (Call& call : ended) call.completion->Done(status, nullptr);
   }
-  // All calls end, and no further one begins. Waits for a completion that the
-  // timer calls, unless it is called by that one.
-  void Close() {
+  // Has the timer call attempt(), until that is true or all ends.
+  void Repeat(std::function<bool()> attempt) {
+    sync::MutexLock lock(mu_);
+    if (closed_) return;
+    again_.emplace(std::chrono::steady_clock::now() + kFirstPause,
+                   Again{std::move(attempt), kFirstPause});
+    StartTimer();
+  }
+  // All calls end, and no further one begins.
+  void Shut() {
     std::vector<Call> ended;
-    std::thread timer;
+    std::multimap<TimePoint, Again> dropped;
     {
       sync::MutexLock lock(mu_);
       closed_ = true;
-      timer.swap(timer_);
+      dropped.swap(again_);
       while (!calls_.empty()) ended.push_back(Remove(calls_.begin()));
     }
     for (Call& call : ended) {
       call.completion->Done(Status(StatusCode::kClosed, Delivery::kUnknown),
                             nullptr);
+    }
+  }
+  // Shut, and waits for a completion that the timer calls, unless it is called
+  // by that one. Once.
+  void Close() {
+    Shut();
+    std::thread timer;
+    {
+      sync::MutexLock lock(mu_);
+      timer.swap(timer_);
     }
     if (!timer.joinable()) return;
     if (timer.get_id() == std::this_thread::get_id()) {
@@ -138,11 +159,22 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls> {
 
  private:
   using OnStop = std::stop_callback<std::function<void()>>;
+  using TimePoint = std::chrono::steady_clock::time_point;
+
+  static constexpr std::chrono::nanoseconds kFirstPause =
+      std::chrono::milliseconds(1);
+  static constexpr std::chrono::nanoseconds kLongestPause =
+      std::chrono::milliseconds(64);
+
+  struct Again {
+    std::function<bool()> attempt;
+    std::chrono::nanoseconds pause;
+  };
 
   struct Call {
     std::unique_ptr<Completion> completion;
     const ApiObject* target = nullptr;
-    std::chrono::steady_clock::time_point deadline;
+    TimePoint deadline;
     std::unique_ptr<OnStop> on_stop;
   };
   using Calls = std::unordered_map<std::uint64_t, Call>;
@@ -156,30 +188,52 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls> {
     return call;
   }
 
+  void StartTimer() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (timer_.joinable()) return;
+    timer_ = std::thread([self = shared_from_this()] { self->RunTimer(); });
+  }
+  // When there is something to do; max: there is nothing.
+  [[nodiscard]] TimePoint Earliest() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    TimePoint first = TimePoint::max();
+    if (!by_deadline_.empty()) first = by_deadline_.begin()->first;
+    if (!again_.empty()) first = std::min(first, again_.begin()->first);
+    return first;
+  }
   void RunTimer() {
     mu_.Lock();
     while (!closed_) {
-      const auto now = std::chrono::steady_clock::now();
-      if (by_deadline_.empty()) {
-        const auto changed = [this] {
-          mu_.AssertHeld();
-          return closed_ || !by_deadline_.empty();
-        };
+      const TimePoint first = Earliest();
+      const auto changed = [this, first] {
+        mu_.AssertHeld();
+        return closed_ || Earliest() < first;
+      };
+      if (first == TimePoint::max()) {
         mu_.Await(absl::Condition(&changed));
         continue;
       }
-      const auto first = *by_deadline_.begin();
-      if (first.first > now) {
-        const auto changed = [this, &first] {
-          mu_.AssertHeld();
-          return closed_ || by_deadline_.empty() ||
-                 *by_deadline_.begin() != first;
-        };
+      const TimePoint now = std::chrono::steady_clock::now();
+      if (first > now) {
         (void)mu_.AwaitWithTimeout(absl::Condition(&changed),
-                                   absl::FromChrono(first.first - now));
+                                   absl::FromChrono(first - now));
         continue;
       }
-      Call call = Remove(calls_.find(first.second));
+      if (!again_.empty() && again_.begin()->first == first) {
+        Again again = std::move(again_.begin()->second);
+        again_.erase(again_.begin());
+        mu_.Unlock();
+        const bool done = again.attempt();
+        if (done) again.attempt = nullptr;
+        mu_.Lock();
+        if (done) continue;
+        if (closed_) {
+          mu_.Unlock();  // What it holds goes without the lock.
+          return;
+        }
+        again.pause = std::min(again.pause * 2, kLongestPause);
+        again_.emplace(now + again.pause, std::move(again));
+        continue;
+      }
+      Call call = Remove(calls_.find(by_deadline_.begin()->second));
       mu_.Unlock();
       call.completion->Done(Status(StatusCode::kDeadline, Delivery::kUnknown),
                             nullptr);
@@ -193,8 +247,9 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls> {
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
   std::uint64_t last_id_ ABSL_GUARDED_BY(mu_) = 0;
   Calls calls_ ABSL_GUARDED_BY(mu_);
-  std::set<std::pair<std::chrono::steady_clock::time_point, std::uint64_t>>
-      by_deadline_ ABSL_GUARDED_BY(mu_);
+  std::set<std::pair<TimePoint, std::uint64_t>> by_deadline_
+      ABSL_GUARDED_BY(mu_);
+  std::multimap<TimePoint, Again> again_ ABSL_GUARDED_BY(mu_);
   std::thread timer_ ABSL_GUARDED_BY(mu_);
 };
 

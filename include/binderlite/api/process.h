@@ -119,8 +119,11 @@ struct Frame {
   ThreadSlot* const slot;
   BasicThread<>* const thread;
   const bool handler;
-  // It waits in the driver; `thread` cannot be used.
+  // It waits in the driver, or for the end of a call; what else this OS thread
+  // has to say goes out on another thread.
   bool in_call = false;
+  // A handler that is in Process::Close, or has been.
+  bool closes = false;
   Frame* const outer;
 };
 
@@ -165,6 +168,9 @@ class Process : public std::enable_shared_from_this<Process> {
   const std::shared_ptr<PendingCalls> pending =
       std::make_shared<PendingCalls>();
 
+  // Of results that are kept for their callers; see api/transport.h.
+  std::atomic<std::size_t> unsent_bytes{0};
+
   [[nodiscard]] std::int32_t pid() const { return proc.pid(); }
   [[nodiscard]] bool closing() const {
     return closing_.load(std::memory_order_seq_cst);
@@ -189,11 +195,9 @@ class Process : public std::enable_shared_from_this<Process> {
     std::int32_t version = 0;
     (void)made->thread.Version(version);
     sync::MutexLock lock(mu_);
-    ThreadSlot* const slot = made.get();
-    // Once the Proc is torn down, all that come have the same number.
-    const auto [it, is_new] =
-        by_tid_.try_emplace(slot->thread.tid(), std::move(made));
-    if (!is_new) unnumbered_.push_back(std::move(made));
+    ThreadSlot* const slot = slots_.emplace_back(std::move(made)).get();
+    // Once the Proc is torn down it numbers its threads from the beginning.
+    by_tid_.emplace(slot->thread.tid(), slot);
     return slot;
   }
   void GiveBack(ThreadSlot& slot) {
@@ -203,7 +207,7 @@ class Process : public std::enable_shared_from_this<Process> {
   [[nodiscard]] ThreadSlot* Find(std::int32_t tid) {
     sync::MutexLock lock(mu_);
     const auto it = by_tid_.find(tid);
-    return it == by_tid_.end() ? nullptr : it->second.get();
+    return it == by_tid_.end() ? nullptr : it->second;
   }
 
   // Starts the loopers, once.
@@ -219,19 +223,18 @@ class Process : public std::enable_shared_from_this<Process> {
     if (!closing()) StartLooper(true);
   }
 
-  // Around each handler.
+  // Around each handler, whose frame is `frame`. Objects of this endpoint can
+  // be used without holding them from the moment that it says may_run.
   class [[nodiscard]] HandlerScope {
    public:
-    HandlerScope(Process& process, ThreadSlot& slot,
-                 const InterfaceInfo* interface, std::uint32_t code,
-                 std::int32_t caller)
+    HandlerScope(Process& process, ThreadSlot& slot, const Frame& frame)
         : process_(process),
           slot_(slot),
+          frame_(frame),
           outer_interface_(slot.interface.load(std::memory_order_relaxed)),
           outer_code_(slot.code.load(std::memory_order_relaxed)),
           outer_caller_(slot.caller.load(std::memory_order_relaxed)),
           outer_since_(slot.since.load(std::memory_order_relaxed)) {
-      Show(interface, code, caller, Now());
       // Against Close: it sees the depth, or this sees that it is closing.
       slot_.depth.store(slot_.depth.load(std::memory_order_relaxed) + 1,
                         std::memory_order_seq_cst);
@@ -243,12 +246,15 @@ class Process : public std::enable_shared_from_this<Process> {
       slot_.depth.store(slot_.depth.load(std::memory_order_relaxed) - 1,
                         std::memory_order_seq_cst);
       Show(outer_interface_, outer_code_, outer_caller_, outer_since_);
-      if (process_.closing()) {
-        sync::MutexLock lock(process_.mu_);  // Has Close look again.
-      }
+      if (process_.closing()) process_.HandlerEnds(frame_);
     }
     // False: it is closing, and no handler begins any more.
     [[nodiscard]] bool may_run() const { return may_run_; }
+    // What it is, for reports.
+    void Show(const InterfaceInfo* interface, std::uint32_t code,
+              std::int32_t caller) {
+      Show(interface, code, caller, Now());
+    }
 
    private:
     void Show(const InterfaceInfo* interface, std::uint32_t code,
@@ -261,6 +267,7 @@ class Process : public std::enable_shared_from_this<Process> {
 
     Process& process_;
     ThreadSlot& slot_;
+    const Frame& frame_;
     const InterfaceInfo* const outer_interface_;
     const std::uint32_t outer_code_;
     const std::int32_t outer_caller_;
@@ -276,11 +283,10 @@ class Process : public std::enable_shared_from_this<Process> {
       if (slot->depth.load(std::memory_order_acquire) == 0) continue;
       const InterfaceInfo* const interface =
           slot->interface.load(std::memory_order_relaxed);
+      if (interface == nullptr) continue;  // Only just begins.
       const std::int64_t begin = slot->since.load(std::memory_order_relaxed);
       running.push_back({.endpoint = options.name,
-                         .interface = interface == nullptr
-                                          ? ""
-                                          : std::string(interface->name),
+                         .interface = std::string(interface->name),
                          .code = slot->code.load(std::memory_order_relaxed),
                          .caller = slot->caller.load(std::memory_order_relaxed),
                          .tid = tid,
@@ -301,7 +307,7 @@ class Process : public std::enable_shared_from_this<Process> {
   // It is about to be sent: whoever holds a reference elsewhere keeps it alive.
   void Export(std::uint64_t ptr, const std::shared_ptr<ApiObject>& object) {
     sync::MutexLock lock(mu_);
-    exports_[ptr].object = object;
+    if (!closed_) exports_[ptr].object = object;
   }
   // It is gone.
   void Forget(std::uint64_t ptr) {
@@ -349,22 +355,32 @@ class Process : public std::enable_shared_from_this<Process> {
   // -------------------------------------------------------
 
   // The reference that stands for `handle`, or what `make` makes, called with
-  // the lock. At most one at a time.
+  // the lock. At most one at a time: if the last one is just being destroyed in
+  // another thread, waits for that, since the driver keeps one death
+  // notification per handle.
   template <class Make>
   [[nodiscard]] std::shared_ptr<ApiObject> FindOrMake(std::uint32_t handle,
                                                       Make make) {
     sync::MutexLock lock(mu_);
-    std::weak_ptr<ApiObject>& place = remotes_[handle];
-    if (std::shared_ptr<ApiObject> found = place.lock()) return found;
+    const auto settled = [this, handle] {
+      mu_.AssertHeld();
+      const auto it = remotes_.find(handle);
+      return it == remotes_.end() || !it->second.expired();
+    };
+    for (;;) {
+      const auto it = remotes_.find(handle);
+      if (it == remotes_.end()) break;
+      if (std::shared_ptr<ApiObject> found = it->second.lock()) return found;
+      mu_.Await(absl::Condition(&settled));
+    }
     std::shared_ptr<ApiObject> made = make();
-    place = made;
+    remotes_.emplace(handle, made);
     return made;
   }
-  // The last reference is gone. Another one may have been made meanwhile.
+  // The last reference is gone, and the driver knows.
   void ForgetRemote(std::uint32_t handle) {
     sync::MutexLock lock(mu_);
-    const auto it = remotes_.find(handle);
-    if (it != remotes_.end() && it->second.expired()) remotes_.erase(it);
+    remotes_.erase(handle);
   }
 
   // All references that there are.
@@ -424,16 +440,11 @@ class Process : public std::enable_shared_from_this<Process> {
         looper.join();
       }
     }
-    // Held by nobody elsewhere any more.
-    std::unordered_map<std::uint64_t, Exported> exports;
-    std::shared_ptr<ApiObject> reply_port;
-    std::shared_ptr<ApiObject> manager;
     {
       sync::MutexLock lock(mu_);
-      exports.swap(exports_);
-      manager.swap(manager_);
-      reply_port.swap(reply_port_);
+      closed_ = true;
     }
+    LetGo();
   }
 
  private:
@@ -455,6 +466,7 @@ class Process : public std::enable_shared_from_this<Process> {
     if (it == exports_.end()) return nullptr;
     Exported& exported = it->second;
     exported.holders += change;
+    if (closed_) return nullptr;
     if (exported.holders > 0) {
       exported.kept = exported.object.lock();
       return nullptr;
@@ -479,24 +491,31 @@ class Process : public std::enable_shared_from_this<Process> {
     (void)::pthread_setname_np(::pthread_self(), (name + suffix).c_str());
   }
 
-  // How many of the handlers that run are on the calling OS thread.
-  [[nodiscard]] int OwnHandlers() const {
+  // How many of the handlers that run are on the calling OS thread. They are
+  // counted as closers_ from now on.
+  [[nodiscard]] int OwnHandlers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     int own = 0;
-    for (const Frame* frame = innermost_frame; frame != nullptr;
+    for (Frame* frame = innermost_frame; frame != nullptr;
          frame = frame->outer) {
-      if (frame->process == this && frame->handler) ++own;
+      if (frame->process != this || !frame->handler) continue;
+      ++own;
+      if (!std::exchange(frame->closes, true)) ++closers_;
     }
     return own;
   }
+  [[nodiscard]] int CountHandlers() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    int running = 0;
+    for (const auto& slot : slots_) {
+      running += slot->depth.load(std::memory_order_seq_cst);
+    }
+    return running;
+  }
+  // Of those that close it themselves, none can wait for another one.
   void AwaitHandlers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    const int own = OwnHandlers();
-    const auto idle = [this, own] {
+    const bool in_handler = OwnHandlers() != 0;
+    const auto idle = [this, in_handler] {
       mu_.AssertHeld();
-      int running = 0;
-      for (const auto& [tid, slot] : by_tid_) {
-        running += slot->depth.load(std::memory_order_seq_cst);
-      }
-      return running <= own;
+      return CountHandlers() <= (in_handler ? closers_ : 0);
     };
     const absl::Duration interval = absl::FromChrono(
         std::max(options.report_after, std::chrono::nanoseconds(1)));
@@ -505,6 +524,26 @@ class Process : public std::enable_shared_from_this<Process> {
       Report();
       mu_.Lock();
     }
+  }
+  // While it is closing.
+  void HandlerEnds(const Frame& frame) {
+    {
+      sync::MutexLock lock(mu_);  // Has Close look again.
+      if (frame.closes) --closers_;
+    }
+    LetGo();
+  }
+  // Once it is closed and no handler runs any more: its objects are held by
+  // nobody elsewhere.
+  void LetGo() {
+    std::unordered_map<std::uint64_t, Exported> exports;
+    std::shared_ptr<ApiObject> reply_port;
+    std::shared_ptr<ApiObject> manager;
+    sync::MutexLock lock(mu_);
+    if (!closed_ || CountHandlers() != 0) return;
+    exports.swap(exports_);
+    manager.swap(manager_);
+    reply_port.swap(reply_port_);
   }
   void Report() {
     const std::vector<RunningCall> running = Running();
@@ -529,9 +568,11 @@ class Process : public std::enable_shared_from_this<Process> {
   std::atomic<std::uint64_t> next_ptr_{8};
 
   absl::Mutex mu_;
-  std::unordered_map<std::int32_t, std::unique_ptr<ThreadSlot>> by_tid_
-      ABSL_GUARDED_BY(mu_);
-  std::vector<std::unique_ptr<ThreadSlot>> unnumbered_ ABSL_GUARDED_BY(mu_);
+  // Close has come to its end, but for handlers that have called it.
+  bool closed_ ABSL_GUARDED_BY(mu_) = false;
+  int closers_ ABSL_GUARDED_BY(mu_) = 0;
+  std::vector<std::unique_ptr<ThreadSlot>> slots_ ABSL_GUARDED_BY(mu_);
+  std::unordered_map<std::int32_t, ThreadSlot*> by_tid_ ABSL_GUARDED_BY(mu_);
   std::vector<ThreadSlot*> free_ ABSL_GUARDED_BY(mu_);
   std::vector<std::thread> loopers_ ABSL_GUARDED_BY(mu_);
   int looper_count_ ABSL_GUARDED_BY(mu_) = 0;

@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -51,20 +52,15 @@ class RemoteObject final : public ApiObject,
       const std::shared_ptr<DeathListener>& listener) override {
     {
       sync::MutexLock lock(mu_);
-      if (!dead_) listeners_.push_back(listener);
+      if (!death_.has_value()) listeners_.push_back(listener);
     }
     const Status status = Watch();
     if (!status.ok()) {
       RemoveDeathListener(*listener);
       return status;
     }
-    bool late = false;
-    {
-      sync::MutexLock lock(mu_);
-      late = dead_;
-    }
     // If it was told meanwhile, this does nothing.
-    if (late) listener->Fire(DeathReason::kDied);
+    if (const auto late = death()) listener->Fire(*late);
     return {};
   }
   void RemoveDeathListener(const DeathListener& listener) override {
@@ -84,32 +80,43 @@ class RemoteObject final : public ApiObject,
     std::vector<std::shared_ptr<DeathListener>> told;
     {
       sync::MutexLock lock(mu_);
-      dead_ = true;
+      if (!death_.has_value()) death_ = reason;
       told.swap(listeners_);
     }
     for (const auto& listener : told) listener->Fire(reason);
-    process_->pending->EndAll(
-        this, Status(reason == DeathReason::kDied ? StatusCode::kDead
-                                                  : StatusCode::kClosed,
-                     Delivery::kUnknown));
+    process_->pending->EndAll(this, EndOfCall(reason));
   }
 
   [[nodiscard]] bool Flatten(const Process& process,
                              FlatObject& flat) const override {
-    if (&process != process_.get()) return false;
+    if (!BelongsTo(process)) return false;
     flat = FlatObject{};
     flat.hdr.type = static_cast<std::uint32_t>(ObjectType::kHandle);
     flat.handle = handle_;
     return true;
   }
+  [[nodiscard]] bool BelongsTo(const Process& process) const override {
+    return &process == process_.get();
+  }
   [[nodiscard]] bool is_local() const override { return false; }
 
  private:
+  // What becomes of asynchronous calls that are out.
+  static Status EndOfCall(DeathReason reason) {
+    return Status(
+        reason == DeathReason::kDied ? StatusCode::kDead : StatusCode::kClosed,
+        Delivery::kUnknown);
+  }
+  [[nodiscard]] std::optional<DeathReason> death() {
+    sync::MutexLock lock(mu_);
+    return death_;
+  }
+
   const std::shared_ptr<Process> process_;
   const std::uint32_t handle_;
 
   absl::Mutex mu_;
-  bool dead_ ABSL_GUARDED_BY(mu_) = false;
+  std::optional<DeathReason> death_ ABSL_GUARDED_BY(mu_);
   // Of the death notification; 0: not asked for.
   std::uint64_t cookie_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<std::shared_ptr<DeathListener>> listeners_ ABSL_GUARDED_BY(mu_);

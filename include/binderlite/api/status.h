@@ -13,8 +13,9 @@
 //   kNoSuchObject    no              an empty proxy, an unknown name
 //   kDead            see delivery()  the other side is gone for good
 //   kFrozen          no              it is suspended: try again later
-//   kOutOfMemory     no              its memory is full: see shortage()
-//   kRefused         no              forbidden by a policy
+//   kOutOfMemory     see delivery()  the receiver's memory is full, or, of a
+//                                    result, the caller's: see shortage()
+//   kRefused         see delivery()  forbidden by a policy
 //   kTooLarge        no              more than a payload can hold
 //   kDeadline        see delivery()  it has passed; the reply is dropped
 //   kCancelled       see delivery()  the call's stop_token said so
@@ -103,7 +104,7 @@ enum class Delivery : std::uint8_t {
 
 // The numbers behind kOutOfMemory, in bytes, at about the time of the call.
 struct Shortage {
-  std::uint64_t wanted = 0;  // By the payload.
+  std::uint64_t wanted = 0;  // By the payload; 0: a small result.
   std::uint64_t free = 0;    // In all, perhaps in pieces.
   std::uint64_t size = 0;    // Of the receive memory; one-ways may use half.
 };
@@ -129,8 +130,9 @@ class [[nodiscard]] Status {
     return status;
   }
   // kOutOfMemory, with the numbers.
-  static Status OutOfMemory(const Shortage& shortage) {
-    Status status(StatusCode::kOutOfMemory);
+  static Status OutOfMemory(const Shortage& shortage,
+                            Delivery delivery = Delivery::kNo) {
+    Status status(StatusCode::kOutOfMemory, delivery);
     status.Details().shortage = shortage;
     return status;
   }
@@ -161,8 +163,11 @@ class [[nodiscard]] Status {
       text += std::to_string(service_code_);
     }
     if (const Shortage numbers = shortage(); numbers.size != 0) {
-      text += " (" + std::to_string(numbers.wanted) + " bytes wanted, " +
-              std::to_string(numbers.free) + " of " +
+      text += " (";
+      if (numbers.wanted != 0) {
+        text += std::to_string(numbers.wanted) + " bytes wanted, ";
+      }
+      text += std::to_string(numbers.free) + " of " +
               std::to_string(numbers.size) + " free)";
     }
     if (!message().empty()) {

@@ -13,6 +13,15 @@
 // the driver; a larger one is measured first and written where its receiver
 // will read it.
 //
+// The result of an asynchronous call is a one-way to its caller. While there is
+// no room for it in the half of the caller's receive memory that is for these,
+// it is kept by the callee's endpoint, and sent again with growing pauses,
+// until it has gone, the caller is dead, or the endpoint closes, which is the
+// callee's death. So that no caller can make an endpoint keep more and more, it
+// keeps no more bytes of results than it has receive memory. What is beyond
+// that, or could never be received, goes as kOutOfMemory, which is sent again
+// like a result. No thread waits for any of this.
+//
 // Blocks in the driver only, with no lock held. libbinder: IPCThreadState.
 
 #ifndef BINDERLITE_API_TRANSPORT_H_
@@ -23,6 +32,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -39,6 +49,7 @@
 #include "binderlite/api/reader.h"
 #include "binderlite/api/remote.h"
 #include "binderlite/api/status.h"
+#include "binderlite/api/stored.h"
 #include "binderlite/api/writer.h"
 #include "binderlite/config.h"
 #include "binderlite/driver/driver.h"
@@ -96,7 +107,7 @@ inline void WriteStatus(Writer& writer, const Status& status) {
     case StatusCode::kServiceError:
       return Status::Error(service_code, std::move(message));
     case StatusCode::kOutOfMemory:
-      return Status::OutOfMemory(shortage);
+      return Status::OutOfMemory(shortage, Delivery::kYes);
     default:
       return Status(static_cast<StatusCode>(code), Delivery::kYes,
                     std::move(message));
@@ -184,16 +195,31 @@ class Conversation {
     Session session(process);
     return FindRemote(process, session.thread(), handle);
   }
-  // Our own endpoint is closed: everything that waits for others ends.
+  // Our own endpoint is closed or killed: everything that waits for others
+  // ends.
   static void EndAll(Process& process) {
     for (const auto& object : process.Remotes()) {
       static_cast<RemoteObject&>(*object).OnDeath(DeathReason::kEndpointClosed);
     }
-    process.pending->Close();
+    process.pending->Shut();
   }
 
  private:
   friend class DriverSink;
+
+  // While the thread is not to be used for anything else.
+  class [[nodiscard]] Waits {
+   public:
+    explicit Waits(Frame& frame)
+        : frame_(frame), before_(std::exchange(frame.in_call, true)) {}
+    Waits(const Waits&) = delete;
+    Waits& operator=(const Waits&) = delete;
+    ~Waits() { frame_.in_call = before_; }
+
+   private:
+    Frame& frame_;
+    const bool before_;
+  };
 
   // Objects on their way: kept until whoever gets them holds them, which this
   // thread reads of (BR_INCREFS, BR_ACQUIRE) before it reads what has become of
@@ -268,7 +294,7 @@ class Conversation {
   // Sends what is to be sent and reads the next command.
   Errc Next(Incoming& incoming, const std::stop_token& stop,
             sync::TimePoint deadline) {
-    frame_.in_call = true;
+    const Waits waits(frame_);
     Errc error;
     if (HasOutgoing()) {
       error = thread_.Exchange(outgoing_, incoming, stop, deadline);
@@ -281,14 +307,13 @@ class Conversation {
     } else {
       error = thread_.NextWork(incoming, stop, deadline);
     }
-    frame_.in_call = false;
     // What was sent has arrived, and been heard of before that: see Flattener.
     if (error == Errc::kOk && IsOutcome(incoming.command)) flattener_.Drop();
     return error;
   }
 
   void Serve(const Incoming& incoming);
-  [[nodiscard]] Status StatusOf(Br command, std::uint32_t handle,
+  [[nodiscard]] Status StatusOf(const Incoming& failure, std::uint32_t handle,
                                 std::uint64_t size);
   [[nodiscard]] Status StatusOf(Errc error, std::uint32_t handle,
                                 std::uint64_t size);
@@ -338,6 +363,15 @@ class Conversation {
   return Status::OutOfMemory(shortage);
 }
 
+// The same of our own, which has no room for a result.
+[[nodiscard]] inline Status OutOfOwnMemory(Process& process,
+                                           std::uint64_t wanted) {
+  const auto usage = process.proc.state().arena.usage();
+  return Status::OutOfMemory(
+      {.wanted = wanted, .free = usage.free_bytes, .size = usage.size},
+      Delivery::kYes);
+}
+
 [[nodiscard]] inline Status Closed(Delivery delivery) {
   return Status(StatusCode::kClosed, delivery);
 }
@@ -360,19 +394,36 @@ inline Status Conversation::StatusOf(Errc error, std::uint32_t handle,
   }
 }
 
-inline Status Conversation::StatusOf(Br command, std::uint32_t handle,
-                                     std::uint64_t size) {
-  // Set if it was the sending that failed.
+inline Status Conversation::StatusOf(const Incoming& failure,
+                                     std::uint32_t handle, std::uint64_t size) {
+  if (failure.command == Br::BR_FROZEN_REPLY) {
+    return Status(StatusCode::kFrozen);
+  }
+  // Set if it was the sending that failed, of the call or of its result.
   ExtendedError why = {};
   (void)thread_.GetExtendedError(why);
-  const bool sending = why.command == static_cast<std::uint32_t>(command);
-  const Delivery delivery = sending ? Delivery::kNo : Delivery::kUnknown;
-  if (command == Br::BR_DEAD_REPLY) return Status(StatusCode::kDead, delivery);
-  if (command == Br::BR_FROZEN_REPLY) return Status(StatusCode::kFrozen);
-  if (!sending) {
-    return Status(StatusCode::kFailed, delivery, "the callee did not answer");
+  const bool known = why.command == static_cast<std::uint32_t>(failure.command);
+  const auto error = known ? static_cast<Errc>(-why.param) : Errc::kOk;
+  if (failure.command == Br::BR_DEAD_REPLY) {
+    return Status(StatusCode::kDead,
+                  failure.was_sent ? Delivery::kUnknown : Delivery::kNo);
   }
-  return StatusOf(static_cast<Errc>(-why.param), handle, size);
+  if (!failure.was_sent) return StatusOf(error, handle, size);
+  if (!known) {
+    return Status(StatusCode::kFailed, Delivery::kUnknown,
+                  "the callee did not answer");
+  }
+  switch (error) {
+    case Errc::kNoSpace:
+      return OutOfOwnMemory(process_, 0);
+    case Errc::kNotPermitted:
+      return Status(StatusCode::kRefused, Delivery::kYes,
+                    "the result may not be sent");
+    default:
+      return Status(
+          StatusCode::kFailed, Delivery::kYes,
+          "the result cannot be sent: " + std::string(ToString(error)));
+  }
 }
 
 inline Status Conversation::Call(std::uint32_t handle, const Request& request,
@@ -388,6 +439,10 @@ inline Status Conversation::Call(std::uint32_t handle, const Request& request,
       options.deadline <= std::chrono::steady_clock::now()) {
     return Status(StatusCode::kDeadline);
   }
+  // Whoever makes a call meanwhile on this OS thread, such as the destructor of
+  // something that is given up, does it on another thread of the driver: this
+  // one has a call out.
+  const Waits waits(frame_);
   const auto write = [&](Writer& writer) {
     writer.Bytes(&header, sizeof(header), 8);
     if (pending != 0) writer.Object(port);
@@ -416,9 +471,7 @@ inline Status Conversation::Call(std::uint32_t handle, const Request& request,
     write(in_place);
     BINDERLITE_ASSERT(in_place.size() == writer.size());
     Point(data, reservation.data().data(), in_place);
-    frame_.in_call = true;
     error = thread_.Transact(std::move(reservation), data);
-    frame_.in_call = false;
     if (error != Errc::kOk) return StatusOf(error, handle, writer.size());
   }
 
@@ -456,6 +509,10 @@ inline Status Conversation::Call(std::uint32_t handle, const Request& request,
           Reader reader(DataOf(reply), OffsetsOf(reply), &unflattener_);
           if ((reply.flags & kTfStatusCode) != 0) {
             status = ReadStatus(reader);
+            if (const Shortage shortage = status.shortage();
+                status == StatusCode::kOutOfMemory && shortage.size == 0) {
+              status = OutOfOwnMemory(process_, shortage.wanted);
+            }
           } else if (request.read != nullptr &&
                      !request.read(reader, request.result)) {
             status = Status(
@@ -470,7 +527,7 @@ inline Status Conversation::Call(std::uint32_t handle, const Request& request,
       case Br::BR_DEAD_REPLY:
       case Br::BR_FAILED_REPLY:
       case Br::BR_FROZEN_REPLY:
-        return StatusOf(incoming.command, handle, data.data_size);
+        return StatusOf(incoming, handle, data.data_size);
       case Br::BR_TRANSACTION_COMPLETE:
       case Br::BR_ONEWAY_SPAM_SUSPECT:
       case Br::BR_TRANSACTION_PENDING_FROZEN:
@@ -573,21 +630,80 @@ class DriverSink final : public ReplySink {
   bool sent_ = false;
 };
 
+// A result that its caller had no room for.
+class UnsentResult {
+ public:
+  UnsentResult(Process& process, std::shared_ptr<ApiObject> port)
+      : process_(process), port_(std::move(port)), payload_(process) {}
+  UnsentResult(const UnsentResult&) = delete;
+  UnsentResult& operator=(const UnsentResult&) = delete;
+  ~UnsentResult() {
+    payload_.Drop();
+    process_.unsent_bytes.fetch_sub(bytes_, std::memory_order_relaxed);
+  }
+
+  // Keeps what write(writer) writes. False: that cannot be, or must not.
+  template <class Write>
+  [[nodiscard]] bool Keep(const Write& write, std::uint64_t most) {
+    if (payload_.Fill(write) != nullptr) return false;
+    const std::uint64_t wanted =
+        payload_.data().size() + payload_.offsets().size_bytes() + kOverhead;
+    const std::size_t bytes = payload_.data().size();
+    const std::size_t before =
+        process_.unsent_bytes.fetch_add(bytes, std::memory_order_relaxed);
+    bytes_ = bytes;
+    return wanted <= most && before + bytes <= process_.options.arena_size;
+  }
+  // Whether it need not be tried again.
+  [[nodiscard]] bool Send() const {
+    const CallOptions options;
+    const Status status = port_->Call(
+        {.interface = &kReplyPort,
+         .code = kResultCode,
+         .one_way = true,
+         .options = &options,
+         .write =
+             [](Writer& writer, const void* payload) {
+               static_cast<const StoredPayload*>(payload)->CopyTo(writer);
+             },
+         .arguments = &payload_});
+    return status.ok() || status == StatusCode::kDead ||
+           status == StatusCode::kClosed;
+  }
+
+ private:
+  // What a payload takes beside its own bytes, at most.
+  static constexpr std::size_t kOverhead = 128;
+
+  Process& process_;  // The port's, which keeps it.
+  const std::shared_ptr<ApiObject> port_;
+  StoredPayload payload_;
+  std::size_t bytes_ = 0;
+};
+
 // The result of an asynchronous call: a one-way to whoever waits for it.
 class PortSink final : public ReplySink {
  public:
-  PortSink(std::shared_ptr<ApiObject> port, std::uint64_t pending)
-      : port_(std::move(port)), pending_(pending) {}
+  PortSink(Process& process, std::shared_ptr<ApiObject> port,
+           std::uint64_t pending)
+      : process_(process), port_(std::move(port)), pending_(pending) {}
 
   void Send(void (*write)(Writer&, const void* result),
             const void* result) override {
-    Answer answer = {pending_, write, result, nullptr};
+    const Answer answer = {pending_, write, result, nullptr};
     const Status sent = Give(answer);
-    if (!sent.ok() && sent != StatusCode::kDead) Fail(sent);
+    if (Ended(sent)) return;
+    if (sent == StatusCode::kOutOfMemory &&
+        Keep(answer, sent.shortage().size / 2)) {
+      return;
+    }
+    Fail(Told(sent));
   }
   void Fail(const Status& status) override {
-    Answer answer = {pending_, nullptr, nullptr, &status};
-    (void)Give(answer);
+    const Answer answer = {pending_, nullptr, nullptr, &status};
+    if (!Ended(Give(answer))) {
+      (void)Keep(answer, std::numeric_limits<std::uint64_t>::max());
+    }
   }
 
  private:
@@ -597,26 +713,48 @@ class PortSink final : public ReplySink {
     const void* result;
     const Status* status;
   };
+  static void Write(Writer& writer, const void* what) {
+    const auto& answer = *static_cast<const Answer*>(what);
+    writer.Number(answer.pending);
+    writer.Number(std::uint64_t{answer.status != nullptr});
+    if (answer.status != nullptr) {
+      WriteStatus(writer, *answer.status);
+    } else {
+      answer.write(writer, answer.result);
+    }
+  }
+  // Whether nothing more is to be done. Nobody but the caller's death can end
+  // its call otherwise.
+  static bool Ended(const Status& sent) {
+    return sent.ok() || sent == StatusCode::kDead ||
+           sent == StatusCode::kClosed;
+  }
+  // What the caller is told of a result that could not be sent to it.
+  static Status Told(const Status& sent) {
+    if (sent == StatusCode::kMalformed) {
+      return Status(StatusCode::kMalformed, Delivery::kYes,
+                    "the result cannot be sent");
+    }
+    return sent;
+  }
   Status Give(const Answer& answer) {
     const CallOptions options;
     return port_->Call({.interface = &kReplyPort,
                         .code = kResultCode,
                         .one_way = true,
                         .options = &options,
-                        .write =
-                            [](Writer& writer, const void* what) {
-                              const auto& a = *static_cast<const Answer*>(what);
-                              writer.Number(a.pending);
-                              writer.Number(std::uint64_t{a.status != nullptr});
-                              if (a.status != nullptr) {
-                                WriteStatus(writer, *a.status);
-                              } else {
-                                a.write(writer, a.result);
-                              }
-                            },
+                        .write = &Write,
                         .arguments = &answer});
   }
+  bool Keep(const Answer& answer, std::uint64_t most) {
+    auto unsent = std::make_shared<UnsentResult>(process_, port_);
+    const auto write = [&answer](Writer& writer) { Write(writer, &answer); };
+    if (!unsent->Keep(write, most) && answer.status == nullptr) return false;
+    process_.pending->Repeat([unsent] { return unsent->Send(); });
+    return true;
+  }
 
+  Process& process_;
   const std::shared_ptr<ApiObject> port_;
   const std::uint64_t pending_;
 };
@@ -682,12 +820,9 @@ inline void Dispatch(const LocalObject& object, std::uint32_t code,
 inline void Conversation::Serve(const Incoming& incoming) {
   const TransactionData& data = incoming.transaction;
   const bool one_way = (data.flags & kTfOneWay) != 0;
-  // The buffer keeps the node, and so the object, until it is freed.
-  const auto& object = *reinterpret_cast<const LocalObject*>(data.cookie);
   {
     Frame frame(&process_, frame_.slot, &thread_, /*is_handler=*/true);
-    Process::HandlerScope scope(process_, *frame_.slot, &object.interface(),
-                                data.code, data.sender_pid);
+    Process::HandlerScope scope(process_, *frame_.slot, frame);
     Reader reader(DataOf(data), OffsetsOf(data), &unflattener_);
     DriverSink driver_sink(*this);
     RequestHeader header;
@@ -703,17 +838,20 @@ inline void Conversation::Serve(const Incoming& incoming) {
     } else if (!reader.ok()) {
       if (!one_way) driver_sink.Fail(Status(StatusCode::kMalformed));
     } else {
+      // The buffer keeps the node, and so the object, until it is freed.
+      const auto& object = *reinterpret_cast<const LocalObject*>(data.cookie);
+      scope.Show(&object.interface(), data.code, data.sender_pid);
       const Caller caller(
           data.sender_pid, data.sender_euid,
           incoming.label == 0
               ? std::string_view()
               : std::string_view(reinterpret_cast<const char*>(incoming.label)),
-          one_way,
+          one_way && port == nullptr,
           std::chrono::steady_clock::time_point(
               std::chrono::steady_clock::duration(header.deadline)),
           process_.stop());
       if (port != nullptr) {
-        PortSink port_sink(std::move(port), header.pending);
+        PortSink port_sink(process_, std::move(port), header.pending);
         Dispatch(object, data.code, header.interface_id, caller, reader,
                  &port_sink);
       } else {
@@ -791,7 +929,7 @@ inline Status RemoteObject::Watch() {
   std::uint64_t cookie = 0;
   {
     sync::MutexLock lock(mu_);
-    if (dead_ || cookie_ != 0) return {};
+    if (death_.has_value() || cookie_ != 0) return {};
     cookie = cookie_ = process_->NewDeath(weak_from_this());
   }
   process_->Serve();
@@ -829,15 +967,8 @@ inline void RemoteObject::CallLater(const Request& request,
     }));
   }
   if (!sent.ok()) return process_->pending->End(id, std::move(sent));
-  bool dead = false;
-  {
-    sync::MutexLock lock(mu_);
-    dead = dead_;
-  }
   // It was too late to be ended with the others.
-  if (dead) {
-    process_->pending->End(id, Status(StatusCode::kDead, Delivery::kUnknown));
-  }
+  if (const auto why = death()) process_->pending->End(id, EndOfCall(*why));
 }
 
 }  // namespace binderlite::api_internal

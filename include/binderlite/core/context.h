@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -153,7 +154,32 @@ class Context : public Pinned<Context<L>> {
     return error;
   }
 
+  // Around following Transaction::from_parent. A parent outlives its child, but
+  // for one that its sender gives up (driver/abandon.h), who then waits for
+  // those that may have come upon the parent before. A few instructions, and
+  // locks of transactions only.
+  class [[nodiscard]] ChainWalk {
+   public:
+    explicit ChainWalk(const Context& context) : walks_(context.walks_) {
+      walks_.fetch_add(1, std::memory_order_seq_cst);
+    }
+    ChainWalk(const ChainWalk&) = delete;
+    ChainWalk& operator=(const ChainWalk&) = delete;
+    ~ChainWalk() { walks_.fetch_sub(1, std::memory_order_release); }
+
+   private:
+    std::atomic<int>& walks_;
+  };
+  // Waits until no walk is in progress, with no lock held.
+  void AwaitWalks() const {
+    while (walks_.load(std::memory_order_seq_cst) != 0) {
+      L::Primitives::SchedulingPoint();
+      std::this_thread::yield();
+    }
+  }
+
  private:
+  mutable std::atomic<int> walks_{0};
   // Apart from everything else: each transaction writes it.
   alignas(kFalseSharing) std::atomic<std::uint64_t> last_id_{0};
 };

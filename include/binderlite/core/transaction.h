@@ -94,8 +94,10 @@ class alignas(kCacheLine) Transaction : public Work {
   int priority = 0;
   int saved_priority = 0;
 
-  // The call that the sender was serving when it sent this one.
-  Transaction* from_parent = nullptr;
+  // The call that the sender was serving when it sent this one. Changes with
+  // the queues mutex of the sender's Proc held. Whoever follows it without that,
+  // through calls that are not its own, does so in a ChainWalk.
+  std::atomic<Transaction*> from_parent{nullptr};
   // What the receiver had on its stack when it read this one.
   Transaction* to_parent = nullptr;
 

@@ -51,7 +51,10 @@ struct Seen {
 template <LockingPolicy L>
 void See(const core::Transaction<L>* t, Seen<L>& seen) {
   // Parents, too, also those that were cut off their receiver's stack. They
-  // live as long as this one, which the caller's lock keeps where it is.
+  // live as long as this one, which the caller's lock keeps where it is, or as
+  // the walk.
+  if (t == nullptr) return;
+  const typename core::Context<L>::ChainWalk walk(*t->to_proc->context);
   for (; t != nullptr && seen.transactions.emplace(t, t->to_proc->id).second;
        t = t->from_parent) {
   }

@@ -14,6 +14,7 @@
 // on its list: it should read until there is nothing left.
 //
 // Locks: the queues mutex of the thread's Proc, and in it the transaction's.
+// Afterwards waits, without them, for whoever is following chains of callers.
 
 #ifndef BINDERLITE_DRIVER_ABANDON_H_
 #define BINDERLITE_DRIVER_ABANDON_H_
@@ -21,6 +22,7 @@
 #include <atomic>
 
 #include "binderlite/config.h"
+#include "binderlite/core/context.h"
 #include "binderlite/core/proc.h"
 #include "binderlite/core/thread.h"
 #include "binderlite/core/transaction.h"
@@ -34,6 +36,7 @@ namespace binderlite::driver {
 template <LockingPolicy L>
 void Abandon(core::Thread<L>& self) {
   core::WorkList replies;
+  core::Transaction<L>* parent = nullptr;
   {
     sync::MutexLock queues(self.proc->queues_mu);
     if (self.is_dead.load(std::memory_order_relaxed)) return;
@@ -44,7 +47,7 @@ void Abandon(core::Thread<L>& self) {
       self.stack = top->from_parent;
       sync::MutexLock ends(top->mu);
       BINDERLITE_ASSERT(top->from == &self);
-      top->from_parent = nullptr;
+      parent = top->from_parent.exchange(nullptr, std::memory_order_seq_cst);
       top->ResetSender();
     }
     DropErrors(self);
@@ -52,6 +55,9 @@ void Abandon(core::Thread<L>& self) {
     // What is left waits for nothing more to come with it: it has to be read.
     self.process_todo = !self.todo.empty();
   }
+  // Others may have found the parent through the call a moment ago, which this
+  // thread may now answer.
+  if (parent != nullptr) self.proc->context->AwaitWalks();
   DropReplies<L>(*self.proc, replies);
 }
 

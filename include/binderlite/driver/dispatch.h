@@ -311,6 +311,9 @@ struct Incoming {
   // BR_FROZEN_BINDER and the confirmations, the cookie.
   PtrCookie node = {};
   bool is_frozen = false;  // BR_FROZEN_BINDER.
+  // BR_FAILED_REPLY and BR_DEAD_REPLY: what has failed is not the sending of
+  // the call, but what has become of it since.
+  bool was_sent = false;
 
   // BR_TRANSACTION, with a label or without.
   [[nodiscard]] bool is_transaction() const {
@@ -362,6 +365,8 @@ class IncomingSink {
     return true;
   }
   static void Commit() {}
+  // What was put last is about a call that had been sent.
+  void MarkSent() { (count_ == 1 ? first_ : rest_.back()).was_sent = true; }
 
   [[nodiscard]] bool spawn() const { return spawn_; }
 
@@ -530,6 +535,7 @@ struct TakenWork {
   bool is_frozen = false;
   std::uint64_t cookie = 0;
   Br error = Br::BR_OK;
+  bool was_sent = false;
 };
 
 // Takes the item apart under the lock of its list (CC-05).
@@ -547,6 +553,7 @@ void TakeWork(core::Thread<L>& self, core::Work& work, TakenWork<L>& taken)
       break;
     case core::WorkType::kReturnError:
       taken.error = static_cast<core::ReturnError&>(work).Take();
+      taken.was_sent = &work == &self.reply_error;
       break;
     case core::WorkType::kNode:
       taken.node = core::Pin<core::Node<L>>(&static_cast<core::Node<L>&>(work));
@@ -609,6 +616,9 @@ Delivered Deliver(core::Thread<L>& self, TakenWork<L> taken, Sink& sink) {
     written = Put(self, sink, taken.error, &number, sizeof(number));
   } else {
     written = Put(self, sink, taken.error);
+    if constexpr (requires { sink.MarkSent(); }) {
+      if (written && taken.was_sent) sink.MarkSent();
+    }
   }
   return written ? Delivered::kGoOn : Delivered::kFault;
 }

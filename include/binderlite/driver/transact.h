@@ -437,11 +437,17 @@ Outcome CheckStack(core::Thread<L>& self, Target<L>& target) {
       self.proc->context->options.quirks.refuse_call_with_unread_call) {
     return StackMisused(self);
   }
-  const core::Transaction<L>* const top = self.stack;
-  if (top != nullptr && !top->IsServedBy(self)) return StackMisused(self);
-  for (const core::Transaction<L>* t = top; t != nullptr; t = t->from_parent) {
+  core::Transaction<L>* t = self.stack;
+  if (t != nullptr && !t->IsServedBy(self)) return StackMisused(self);
+  if (t == nullptr) return {};
+  target.thread = t->SenderIn(*target.proc);
+  if (target.thread ||
+      t->from_parent.load(std::memory_order_relaxed) == nullptr) {
+    return {};
+  }
+  const typename core::Context<L>::ChainWalk walk(*self.proc->context);
+  while (!target.thread && (t = t->from_parent) != nullptr) {
     target.thread = t->SenderIn(*target.proc);
-    if (target.thread) break;
   }
   return {};
 }
@@ -815,7 +821,7 @@ Outcome SendCall(core::Thread<L>& self, const SendRequest<L>& request,
       if (waits_for_nothing) ResetExtendedError(self, record.id);
       sent->SetSender(self);
       if (completion != nullptr) EnqueueDeferred(self, *completion.release());
-      sent->from_parent = self.stack;
+      sent->from_parent.store(self.stack, std::memory_order_relaxed);
       self.stack = sent;
     }
   }
