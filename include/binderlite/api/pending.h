@@ -51,10 +51,11 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls> {
   PendingCalls(const PendingCalls&) = delete;
   PendingCalls& operator=(const PendingCalls&) = delete;
 
-  // A call of `target` is about to go out. Its number, or 0 if it has ended
-  // already.
+  // A call of `target` is about to go out, which is kept until it ends: nobody
+  // would hear of its death otherwise. Its number, or 0 if it has ended already.
   std::uint64_t Add(std::unique_ptr<Completion> completion,
-                    const ApiObject* target, const CallOptions& options) {
+                    std::shared_ptr<const ApiObject> target,
+                    const CallOptions& options) {
     std::uint64_t id = 0;
     bool closed = false;
     {
@@ -64,7 +65,7 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls> {
         id = ++last_id_;
         Call& call = calls_[id];
         call.completion = std::move(completion);
-        call.target = target;
+        call.target = std::move(target);
         call.deadline = options.deadline;
         if (options.deadline != sync::kNoDeadline) {
           by_deadline_.emplace(options.deadline, id);
@@ -107,7 +108,7 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls> {
       sync::MutexLock lock(mu_);
       for (auto it = calls_.begin(); it != calls_.end();) {
         const auto next = std::next(it);
-        if (it->second.target == target) ended.push_back(Remove(it));
+        if (it->second.target.get() == target) ended.push_back(Remove(it));
         it = next;
       }
     }
@@ -173,7 +174,7 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls> {
 
   struct Call {
     std::unique_ptr<Completion> completion;
-    const ApiObject* target = nullptr;
+    std::shared_ptr<const ApiObject> target;
     TimePoint deadline;
     std::unique_ptr<OnStop> on_stop;
   };

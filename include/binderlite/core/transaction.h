@@ -15,6 +15,12 @@
 //   orphaned   no (sender gone)   the receiver's stack   reply, failure
 //   cut        yes                its own call in turn   that call's end
 //              (receiver gone)    (from_parent)
+//   answered   yes, but not at    the sender's stack     what is above it there
+//   early      its top                                   being over
+//
+// The last is what becomes of a call whose receiver has given up a call of its
+// own (driver/abandon.h) which had led back to the sender: that is busy with
+// it, and must not read the answer before.
 //
 // A parent always outlives its children: a thread answers in LIFO order, and a
 // call whose receiver died with a call of its own outstanding ("cut") is
@@ -41,6 +47,7 @@
 #include "binderlite/core/work.h"
 #include "binderlite/fwd.h"
 #include "binderlite/sync/mutex_lock.h"
+#include "binderlite/wire/commands.h"
 #include "binderlite/wire/flags.h"
 
 namespace binderlite::core {
@@ -98,6 +105,10 @@ class alignas(kCacheLine) Transaction : public Work {
   // the queues mutex of the sender's Proc held. Whoever follows it without that,
   // through calls that are not its own, does so in a ChainWalk.
   std::atomic<Transaction*> from_parent{nullptr};
+  // Answered early: the reply, which this owns, or `failure`, that there is
+  // none. With the queues mutex of the sender's Proc held.
+  Transaction* early_reply = nullptr;
+  Br early_failure = Br::BR_OK;
   // What the receiver had on its stack when it read this one.
   Transaction* to_parent = nullptr;
 
@@ -147,6 +158,9 @@ class alignas(kCacheLine) Transaction : public Work {
   }
   [[nodiscard]] bool IsServedBy(const Thread<L>& thread) const {
     return to_thread.load(std::memory_order_acquire) == &thread;
+  }
+  [[nodiscard]] bool is_answered_early() const {
+    return early_reply != nullptr || early_failure != Br::BR_OK;
   }
   // Nobody serves it (any more).
   [[nodiscard]] bool IsCut() const {

@@ -124,7 +124,8 @@ ThreadSnapshot TakeThread(const core::Thread<L>& thread, Seen<L>& seen)
     See<L>(t, seen);
     const bool incoming = t->IsServedBy(thread);
     s.stack.push_back({t->id, incoming, TakeTransaction<L>(*t)});
-    t = incoming ? t->to_parent : t->from_parent;
+    if (!incoming) See<L>(t->early_reply, seen);
+    t = incoming ? t->to_parent : t->from_parent.load();
   }
   sync::MutexLock waiters(thread.proc->waiters_mu);
   s.waiting = thread.is_waiting;

@@ -20,6 +20,7 @@
 #define BINDERLITE_DRIVER_ABANDON_H_
 
 #include <atomic>
+#include <utility>
 
 #include "binderlite/config.h"
 #include "binderlite/core/context.h"
@@ -28,6 +29,7 @@
 #include "binderlite/core/transaction.h"
 #include "binderlite/core/work.h"
 #include "binderlite/driver/guest.h"
+#include "binderlite/driver/transact.h"
 #include "binderlite/sync/locking.h"
 #include "binderlite/sync/mutex_lock.h"
 
@@ -36,6 +38,7 @@ namespace binderlite::driver {
 template <LockingPolicy L>
 void Abandon(core::Thread<L>& self) {
   core::WorkList replies;
+  OwnedTransaction<L> over;  // It has been answered, to no avail.
   core::Transaction<L>* parent = nullptr;
   {
     sync::MutexLock queues(self.proc->queues_mu);
@@ -49,6 +52,7 @@ void Abandon(core::Thread<L>& self) {
       BINDERLITE_ASSERT(top->from == &self);
       parent = top->from_parent.exchange(nullptr, std::memory_order_seq_cst);
       top->ResetSender();
+      if (top->is_answered_early()) over.reset(top);
     }
     DropErrors(self);
     TakeAnswers(self, replies);
@@ -58,6 +62,13 @@ void Abandon(core::Thread<L>& self) {
   // Others may have found the parent through the call a moment ago, which this
   // thread may now answer.
   if (parent != nullptr) self.proc->context->AwaitWalks();
+  if (over != nullptr) {
+    if (core::Transaction<L>* const reply =
+            std::exchange(over->early_reply, nullptr)) {
+      replies.PushBack(*reply);
+    }
+    FreeTransaction<L>(std::move(over));
+  }
   DropReplies<L>(*self.proc, replies);
 }
 

@@ -46,7 +46,7 @@ template <LockingPolicy L>
       base = t;
       return true;
     }
-    t = t->IsServedBy(thread) ? t->to_parent : t->from_parent;
+    t = t->IsServedBy(thread) ? t->to_parent : t->from_parent.load();
   }
   return false;
 }
@@ -192,6 +192,7 @@ void FinishServing(core::Thread<L>& thread, std::uint32_t base_id,
                    core::WorkList& aside) {
   core::Proc<L>& proc = *thread.proc;
   OwnedTransaction<L> unanswered;
+  core::WorkList answered;
   core::WorkList replies;
   std::optional<int> priority;
   {
@@ -203,15 +204,19 @@ void FinishServing(core::Thread<L>& thread, std::uint32_t base_id,
       for (core::Transaction<L>* t = thread.stack; t != base;) {
         const bool served = t->IsServedBy(thread);
         if (served) priority = t->saved_priority;
-        t = served ? t->to_parent : t->from_parent;
+        t = served ? t->to_parent : t->from_parent.load();
       }
-      unanswered = CutStack(thread, base);
+      unanswered = CutStack(thread, answered, base);
       DropErrors(thread);
     }
     TakeAnswers(thread, replies);
     TakeBackAside(thread, aside);
   }
   DropReplies<L>(proc, replies);
+  {
+    Wakeups<L> wakeups;
+    DropAnswered<L>(answered, Dropped::kThreadDies, wakeups);
+  }
   if (Priorities* const priorities = proc.context->options.priorities;
       priorities != nullptr && priority.has_value()) {
     priorities->Set(proc.options.pid, thread.tid, *priority);

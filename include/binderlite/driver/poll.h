@@ -32,7 +32,10 @@ namespace binderlite::driver {
 template <LockingPolicy L>
 [[nodiscard]] bool IsReadable(const core::Thread<L>& thread)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->queues_mu) {
+  const core::Transaction<L>* const top = thread.stack;
   return thread.process_todo ||
+         (top != nullptr && !top->IsServedBy(thread) &&
+          top->is_answered_early()) ||
          thread.need_return.load(std::memory_order_relaxed) ||
          (thread.stack == nullptr && thread.todo.empty() &&
           !thread.proc->todo.empty());

@@ -100,21 +100,15 @@ void DropWork(core::WorkList& work_list, Dropped why, Wakeups<L>& wakeups) {
   }
 }
 
-// Nobody serves the call any more. It may outlive its Proc.
-template <LockingPolicy L>
-void CutOff(core::Transaction<L>& call) {
-  call.orphan_of = core::Pin<core::Proc<L>>(call.to_proc);
-  sync::MutexLock ends(call.mu);
-  call.to_thread.store(nullptr, std::memory_order_release);
-}
-
 // Cuts the stack of a dying thread, or what is on it above `base`, and returns
 // the call that it was serving at its top, whose sender is to be told. Calls of
 // its own go on without it; a call that it served further down is resolved when
 // they end. This may be as soon as they have no sender any more, so from then
-// on both are not to be touched.
+// on both are not to be touched. Those that had been answered early go to
+// `answered`.
 template <LockingPolicy L>
 [[nodiscard]] OwnedTransaction<L> CutStack(core::Thread<L>& thread,
+                                           core::WorkList& answered,
                                            core::Transaction<L>* base = nullptr)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->queues_mu) {
   core::Transaction<L>* t = thread.stack;
@@ -135,9 +129,25 @@ template <LockingPolicy L>
     sync::MutexLock ends(t->mu);
     BINDERLITE_ASSERT(t->from == &thread);
     t->ResetSender();
+    if (t->is_answered_early()) answered.PushBack(*t);
     t = next;
   }
   return failed;
+}
+
+// The answers go, and what was being served when these calls were made is
+// resolved now, as there is no end of theirs to come.
+template <LockingPolicy L>
+void DropAnswered(core::WorkList& answered, Dropped why, Wakeups<L>& wakeups) {
+  while (core::Work* const work = answered.PopFront()) {
+    OwnedTransaction<L> call(static_cast<core::Transaction<L>*>(work));
+    if (core::Transaction<L>* const reply =
+            std::exchange(call->early_reply, nullptr)) {
+      DropTransaction<L>(OwnedTransaction<L>(reply), Br::BR_DEAD_REPLY, why,
+                         wakeups);
+    }
+    SendFailedReply<L>(std::move(call), Br::BR_DEAD_REPLY, wakeups);
+  }
 }
 
 // Handles THREAD_EXIT, and each thread of a Proc that is released.
@@ -146,13 +156,14 @@ void ReleaseThread(const core::Pin<core::Thread<L>>& pin, Dropped why,
                    Wakeups<L>& wakeups) {
   core::Thread<L>& thread = *pin;
   core::WorkList mine;
+  core::WorkList answered;
   OwnedTransaction<L> failed;
   {
     Wakeup<L> self;
     Wakeup<L> heir;
     sync::MutexLock queues(thread.proc->queues_mu);
     if (thread.is_dead.exchange(true)) return;
-    failed = CutStack(thread);
+    failed = CutStack(thread, answered);
     DrainTodo<L>(thread.todo, mine);
     thread.process_todo = false;
     thread.return_error.Set(Br::BR_OK);
@@ -176,6 +187,7 @@ void ReleaseThread(const core::Pin<core::Thread<L>>& pin, Dropped why,
   if (failed != nullptr) {
     SendFailedReply<L>(std::move(failed), Br::BR_DEAD_REPLY, wakeups);
   }
+  DropAnswered<L>(answered, why, wakeups);
   DropWork<L>(mine, why, wakeups);
 }
 

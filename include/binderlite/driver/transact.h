@@ -147,6 +147,59 @@ void FreeBuffer(core::Thread<L>& self, std::uint64_t address, bool as_guest) {
   if (returned.target) DropTarget(*returned.target, returned.is_async);
 }
 
+// Nobody serves the call any more. It may outlive its Proc.
+template <LockingPolicy L>
+void CutOff(core::Transaction<L>& call) {
+  call.orphan_of = core::Pin<core::Proc<L>>(call.to_proc);
+  sync::MutexLock ends(call.mu);
+  call.to_thread.store(nullptr, std::memory_order_release);
+}
+
+// `call` is answered while its sender serves calls that have come back to it:
+// the answer waits on the sender's stack. With the queues mutex of the sender's
+// Proc held.
+template <LockingPolicy L>
+void AnswerEarly(OwnedTransaction<L> call, OwnedTransaction<L> reply,
+                 Br failure) {
+  CutOff(*call);
+  call->early_reply = reply.release();
+  call->early_failure = failure;
+  (void)call.release();
+}
+// Whether `thread` has to serve something before it may read the answer to
+// `call`, which it waits for.
+template <LockingPolicy L>
+[[nodiscard]] bool HasToServeFirst(const core::Thread<L>& thread,
+                                   const core::Transaction<L>& call)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->queues_mu) {
+  if (thread.stack != &call) return true;
+  bool unread = false;
+  thread.todo.ForEach([&unread](const core::Work& work) {
+    if (work.type != core::WorkType::kTransaction) return;
+    const auto& t = static_cast<const core::Transaction<L>&>(work);
+    unread = unread || t.needs_reply();
+  });
+  return unread;
+}
+// The thread, which has nothing to do, can read what was answered early.
+// Returns what is over by that.
+template <LockingPolicy L>
+[[nodiscard]] OwnedTransaction<L> TakeEarlyAnswer(core::Thread<L>& self)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(self.proc->queues_mu) {
+  core::Transaction<L>* const top = self.stack;
+  if (top == nullptr || top->IsServedBy(self) || !top->is_answered_early()) {
+    return nullptr;
+  }
+  self.stack = top->from_parent;
+  if (top->early_reply != nullptr) {
+    EnqueueThread(self, *std::exchange(top->early_reply, nullptr));
+  } else if (self.reply_error.command() == Br::BR_OK) {
+    self.reply_error.Set(top->early_failure);
+    EnqueueThread(self, self.reply_error);
+  }
+  return OwnedTransaction<L>(top);
+}
+
 // Tells whoever waits for `transaction` that there will be no reply: its
 // sender, or, if that is gone, the sender of the call that it was serving, and
 // so on. Takes the transaction, and those of the skipped senders. It is woken
@@ -165,8 +218,12 @@ void SendFailedReply(OwnedTransaction<L> transaction, Br code,
         sync::MutexLock queues(sender.proc->queues_mu);
         // A sender that is dead or has given it up has taken its name off the
         // transaction: look again.
-        if (!sender.is_dead && sender.stack == transaction.get()) {
+        if (!sender.is_dead && transaction->IsFrom(sender)) {
           done = true;
+          if (HasToServeFirst(sender, *transaction)) {
+            AnswerEarly<L>(std::move(transaction), nullptr, code);
+            return;
+          }
           sender.stack = transaction->from_parent;
           told = sender.reply_error.command() == Br::BR_OK;
           if (told) {
@@ -235,6 +292,7 @@ struct Target {
   core::Pin<core::Node<L>> node;
   core::Pin<core::Proc<L>> proc;
   core::Pin<core::Thread<L>> thread;  // Steered to; empty: any.
+  std::uint32_t via = 0;  // The call that that waits for, by its number.
 };
 
 // A buffer for a payload that its sender writes where it will be read
@@ -441,6 +499,7 @@ Outcome CheckStack(core::Thread<L>& self, Target<L>& target) {
   if (t != nullptr && !t->IsServedBy(self)) return StackMisused(self);
   if (t == nullptr) return {};
   target.thread = t->SenderIn(*target.proc);
+  target.via = t->id;
   if (target.thread ||
       t->from_parent.load(std::memory_order_relaxed) == nullptr) {
     return {};
@@ -448,6 +507,7 @@ Outcome CheckStack(core::Thread<L>& self, Target<L>& target) {
   const typename core::Context<L>::ChainWalk walk(*self.proc->context);
   while (!target.thread && (t = t->from_parent) != nullptr) {
     target.thread = t->SenderIn(*target.proc);
+    target.via = t->id;
   }
   return {};
 }
@@ -488,6 +548,19 @@ struct Here {
   bool lent = false;
 };
 
+// Whether the thread has the call with that number out. It may not any more,
+// since one further along the chain has been given up (driver/abandon.h).
+template <LockingPolicy L>
+[[nodiscard]] bool WaitsFor(const core::Thread<L>& thread, std::uint32_t id)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->queues_mu) {
+  for (const core::Transaction<L>* t = thread.stack; t != nullptr;) {
+    const bool served = t->IsServedBy(thread);
+    if (t->id == id) return !served && !t->is_answered_early();
+    t = served ? t->to_parent : t->from_parent.load();
+  }
+  return false;
+}
+
 // Queues a call at its target: on the thread it is steered to, on that of a
 // thread that waits, or on the Proc's list. The transaction stays the caller's
 // on failure, and if it is to be served here. `to_frozen`: the Proc is frozen.
@@ -505,6 +578,10 @@ Outcome QueueCall(core::Thread<L>& self, core::Transaction<L>& transaction,
       Accepts(proc, transaction.kind == core::TransactionKind::kOneWay);
   if (!outcome.ok()) return outcome;
   if (thread != nullptr && thread->is_dead) return Outcome::Dead(Errc::kOk);
+  if (thread != nullptr && !WaitsFor(*thread, target.via)) {
+    thread = nullptr;
+    transaction.steered_to = 0;
+  }
   proc.outstanding.Begin();
   if (thread == nullptr) {
     sync::MutexLock waiters(proc.waiters_mu);
@@ -920,9 +997,13 @@ Outcome SendReply(core::Thread<L>& self, const SendRequest<L>& request,
   {
     Wakeup<L> wakeup(to);
     sync::MutexLock queues(to.proc->queues_mu);
-    if (to.is_dead || to.stack != in_reply_to.get()) {
+    const bool waits = to.stack == in_reply_to.get();
+    if (to.is_dead || (!waits && !in_reply_to->IsFrom(to))) {
       // It has died meanwhile, or given up the call (driver/abandon.h).
       outcome = Outcome::Dead(Errc::kOk);
+    } else if (HasToServeFirst(to, *in_reply_to)) {
+      to.proc->outstanding.Begin();
+      AnswerEarly<L>(std::move(in_reply_to), std::move(reply), Br::BR_OK);
     } else {
       to.stack = in_reply_to->from_parent;
       to.proc->outstanding.Begin();
@@ -937,7 +1018,7 @@ Outcome SendReply(core::Thread<L>& self, const SendRequest<L>& request,
     Unbuild(*reply);
     return outcome;
   }
-  FreeTransaction(self, std::move(in_reply_to));
+  if (in_reply_to != nullptr) FreeTransaction(self, std::move(in_reply_to));
   completion.Keep();
   return outcome;
 }

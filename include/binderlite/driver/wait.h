@@ -33,6 +33,7 @@
 #include "binderlite/driver/entry.h"
 #include "binderlite/driver/guest.h"
 #include "binderlite/driver/route.h"
+#include "binderlite/driver/transact.h"
 #include "binderlite/sync/locking.h"
 #include "binderlite/sync/mutex_lock.h"
 #include "binderlite/sync/spinning.h"
@@ -96,6 +97,19 @@ void SleepOrServe(Call<L>& call, sync::TimePoint deadline,
   context.At(Point::kWoken, pid, self.tid);
 }
 
+// A call that is over, to be freed without locks.
+template <LockingPolicy L>
+struct EndsLater {
+  explicit EndsLater(core::Thread<L>& thread) : self(thread) {}
+  EndsLater(const EndsLater&) = delete;
+  EndsLater& operator=(const EndsLater&) = delete;
+  ~EndsLater() {
+    if (call != nullptr) FreeTransaction(self, std::move(call));
+  }
+  core::Thread<L>& self;
+  OwnedTransaction<L> call;
+};
+
 // Waits for work, unless `nonblocking`, and calls take(for_proc_work) under the
 // queues mutex when there is some. `serves`: whether the Proc's queue counts,
 // if that has been decided, and complained of; `left`: whether there was
@@ -120,6 +134,7 @@ Errc WaitForWork(Call<L>& call, std::optional<bool> serves, bool nonblocking,
   bool waited = false;
   for (;;) {
     bool lent = false;
+    EndsLater<L> over(self);
     {
       Wakeup<L> runner;
       sync::ReleasableMutexLock queues(self.proc->queues_mu);
@@ -140,6 +155,9 @@ Errc WaitForWork(Call<L>& call, std::optional<bool> serves, bool nonblocking,
       const Prospect prospect =
           call.is_guest() ? ProspectOf(self, call.seat().PlaceOf(self))
                           : Prospect::kMore;
+      if (!lent && prospect == Prospect::kMore && self.todo.empty()) {
+        over.call = TakeEarlyAnswer(self);
+      }
       const bool has_work = !lent && prospect != Prospect::kNothing &&
                             HasWork(self, *serves, call.is_guest());
       if (lent) {
