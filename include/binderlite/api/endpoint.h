@@ -293,10 +293,7 @@ class Endpoint {
   // See above. A second one waits for the same, and does nothing else.
   void Close() {
     if (process_ == nullptr) return;
-    process_->Close([this] {
-      api_internal::Conversation::EndAll(*process_);
-      process_->pending->Close();
-    });
+    process_->Close([this] { api_internal::Conversation::EndAll(*process_); });
   }
 
   // For tests and tools: the driver's side of it.

@@ -50,6 +50,9 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls> {
   PendingCalls() = default;
   PendingCalls(const PendingCalls&) = delete;
   PendingCalls& operator=(const PendingCalls&) = delete;
+  ~PendingCalls() {
+    if (timer_.joinable()) timer_.detach();  // This is its last act.
+  }
 
   // A call of `target` is about to go out, which is kept until it ends: nobody
   // would hear of its death otherwise. Its number, or 0 if it has ended already.
@@ -137,21 +140,20 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls> {
                             nullptr);
     }
   }
-  // Shut, and waits for a completion that the timer calls, unless it is called
-  // by that one. Once.
-  void Close() {
-    Shut();
+  // Waits for a completion that the timer calls, unless it is called by that
+  // one. Once Shut.
+  void Join() {
     std::thread timer;
-    {
-      sync::MutexLock lock(mu_);
-      timer.swap(timer_);
-    }
+    sync::MutexLock lock(mu_);
+    timer.swap(timer_);
     if (!timer.joinable()) return;
     if (timer.get_id() == std::this_thread::get_id()) {
-      timer.detach();  // It keeps this, and finds that it is closed.
-    } else {
-      timer.join();
+      timer.swap(timer_);
+      return;
     }
+    mu_.Unlock();
+    timer.join();
+    mu_.Lock();
   }
   [[nodiscard]] std::size_t size() const {
     sync::MutexLock lock(mu_);

@@ -163,6 +163,13 @@ class Process : public std::enable_shared_from_this<Process> {
     GiveBack(*slot);
   }
 
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+  ~Process() {
+    // They keep it until they are over.
+    for (std::thread& looper : loopers_) looper.detach();
+  }
+
   const EndpointOptions options;
   BasicProc<> proc;
   const std::shared_ptr<PendingCalls> pending =
@@ -417,29 +424,22 @@ class Process : public std::enable_shared_from_this<Process> {
   // is called, without locks, when no call begins any more.
   template <class End>
   void Close(End end) {
-    std::vector<std::thread> loopers;
+    if (!closing_.exchange(true, std::memory_order_seq_cst)) {
+      { sync::MutexLock lock(mu_); }  // Whoever starts a looper sees it now.
+      stop_.request_stop();
+      proc.Close();
+      end();
+    }
+    bool in_handler = false;
     {
       sync::MutexLock lock(mu_);
-      if (closing_.exchange(true, std::memory_order_seq_cst)) {
-        AwaitHandlers();
-        return;
-      }
-      loopers.swap(loopers_);
+      in_handler = AwaitHandlers();
     }
-    stop_.request_stop();
-    proc.Close();
-    end();
-    {
-      sync::MutexLock lock(mu_);
-      AwaitHandlers();
-    }
-    for (std::thread& looper : loopers) {
-      if (looper.get_id() == std::this_thread::get_id()) {
-        looper.detach();  // It keeps the Process, and ends when it gets out.
-      } else {
-        looper.join();
-      }
-    }
+    pending->Join();
+    // A handler may run as one of the loopers on another OS thread
+    // (driver/loan.h), so that this would wait for itself. They end all the
+    // same; whoever closes it once more joins them.
+    if (!in_handler) JoinLoopers();
     {
       sync::MutexLock lock(mu_);
       closed_ = true;
@@ -511,7 +511,8 @@ class Process : public std::enable_shared_from_this<Process> {
     return running;
   }
   // Of those that close it themselves, none can wait for another one.
-  void AwaitHandlers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+  // Whether this is one.
+  bool AwaitHandlers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     const bool in_handler = OwnHandlers() != 0;
     const auto idle = [this, in_handler] {
       mu_.AssertHeld();
@@ -523,6 +524,22 @@ class Process : public std::enable_shared_from_this<Process> {
       mu_.Unlock();
       Report();
       mu_.Lock();
+    }
+    return in_handler;
+  }
+  void JoinLoopers() {
+    std::vector<std::thread> loopers;
+    {
+      sync::MutexLock lock(mu_);
+      loopers.swap(loopers_);
+    }
+    for (std::thread& looper : loopers) {
+      if (looper.get_id() != std::this_thread::get_id()) {
+        looper.join();
+        continue;
+      }
+      sync::MutexLock lock(mu_);  // It ends when it gets out.
+      loopers_.push_back(std::move(looper));
     }
   }
   // While it is closing.

@@ -868,6 +868,8 @@ inline void Conversation::Handle(const Incoming& incoming) {
   switch (incoming.command) {
     case Br::BR_TRANSACTION:
     case Br::BR_TRANSACTION_SEC_CTX:
+      // The handler may take its time.
+      if (thread_.TakeSpawn()) process_.SpawnLooper();
       Serve(incoming);
       break;
     case Br::BR_INCREFS:

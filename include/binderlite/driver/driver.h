@@ -335,6 +335,17 @@ class BasicThread {
     return ReadNext(call, incoming, deadline);
   }
 
+  // Takes out a BR_SPAWN_LOOPER that NextWork would return next; for who would
+  // have to serve a call before it reads on. False: there is none.
+  [[nodiscard]] bool TakeSpawn() {
+    if (next_unread_ >= unread_.size() ||
+        unread_.back().command != Br::BR_SPAWN_LOOPER) {
+      return false;
+    }
+    unread_.pop_back();
+    return true;
+  }
+
   // Several of these in one call of the driver, as an ioctl does several
   // commands: what is in `outgoing`, and NextWork. No BR_TRANSACTION_COMPLETE
   // is read of a call that is sent in this way, or of a reply without objects:

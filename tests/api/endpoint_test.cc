@@ -1,0 +1,522 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Checks api/endpoint.h: the life of an endpoint, and above all its end, from
+// everywhere, at any time, under load.
+
+#include "binderlite/api/endpoint.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <latch>
+#include <memory>
+#include <optional>
+#include <random>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "support/api_test.h"
+
+namespace binderlite::testing {
+namespace {
+
+class EndpointTest : public ModeTest {};
+BINDERLITE_BOTH_MODES(EndpointTest);
+
+std::string Shouted(std::string_view what) { return std::string(what) + "!"; }
+
+TEST_P(EndpointTest, NamesAndNumbers) {
+  Endpoint a = Open({.name = "a", .pid = 77});
+  Endpoint b = Open("b");
+  EXPECT_EQ(a.name(), "a");
+  EXPECT_EQ(a.pid(), 77);
+  EXPECT_NE(b.pid(), 77);
+  EXPECT_TRUE(a);
+  EXPECT_FALSE(Endpoint());
+  Endpoint moved = std::move(a);
+  EXPECT_EQ(moved.pid(), 77);
+  moved = std::move(b);  // The first is closed.
+  EXPECT_EQ(moved.name(), "b");
+}
+
+TEST_P(EndpointTest, WhoCalls) {
+  Endpoint server = Open("server");
+  Endpoint client = Open(
+      {.name = "client", .pid = 55, .euid = 9, .label = "u:r:client"});
+  std::string seen;
+  Latch noted;
+  const auto see = [&](const Caller& caller) {
+    seen = std::to_string(caller.pid()) + " " + std::to_string(caller.euid()) +
+           " " + std::string(caller.label()) +
+           (caller.is_one_way() ? " one-way" : "") +
+           (caller.deadline() == sync::kNoDeadline ? "" : " deadline");
+  };
+  const Worker worker{.Do =
+                          [&](const Caller& caller, std::string_view) {
+                            see(caller);
+                            return std::string();
+                          },
+                      .Note =
+                          [&](const Caller& caller, std::string_view) {
+                            see(caller);
+                            noted.Arrive();
+                          }};
+  const auto plain = Serve(server, worker);
+  const auto asks = Serve(server, worker, {.wants_label = true});
+  const auto to_plain = Give(plain, server, client);
+  const auto to_asks = Give(asks, server, client);
+  EXPECT_TRUE(to_plain->Do("").ok());
+  EXPECT_EQ(seen, "55 9 ");
+  EXPECT_TRUE(to_asks->Do("").ok());
+  EXPECT_EQ(seen, "55 9 u:r:client");
+  EXPECT_TRUE(to_asks->Do(Within(std::chrono::hours(1)), "").ok());
+  EXPECT_EQ(seen, "55 9 u:r:client deadline");
+  EXPECT_TRUE(to_plain->Do.Async("").Get().ok());
+  EXPECT_EQ(seen, "0 9 ");
+  EXPECT_TRUE(to_plain->Note("").ok());
+  noted.Await();
+  EXPECT_EQ(seen, "0 9  one-way");
+}
+
+// --- Threads ----------------------------------------------------------------
+
+TEST_P(EndpointTest, AsManyLoopersAsAreAllowed) {
+  constexpr int kMost = 4;
+  Endpoint server = Open({.name = "server", .max_loopers = kMost});
+  Endpoint client = Open("client");
+  Latch latch;
+  std::atomic<int> inside = 0;
+  std::atomic<int> most = 0;
+  const auto service = Serve(server, Worker{.Do = [&](std::string_view) {
+                               const int now = ++inside;
+                               int seen = most;
+                               while (seen < now &&
+                                      !most.compare_exchange_weak(seen, now)) {
+                               }
+                               latch.ArriveAndWait();
+                               --inside;
+                               return std::string();
+                             }});
+  const auto remote = Give(service, server, client);
+  std::vector<std::jthread> callers;
+  for (int i = 0; i < kMost + 3; ++i) {
+    callers.emplace_back([&] { EXPECT_TRUE(remote->Do("").ok()); });
+  }
+  latch.Await(kMost);
+  EXPECT_EQ(server.Running().size(), std::size_t{kMost});
+  latch.Open();
+  callers.clear();
+  EXPECT_EQ(most, kMost);
+  AwaitQuiet();
+}
+
+TEST_P(EndpointTest, WithAnEventLoop) {
+  Endpoint server = Open({.name = "server", .loopers = 0});
+  Endpoint client = Open("client");
+  const auto thread = std::this_thread::get_id();
+  Latch noted;
+  const auto service = Serve(
+      server,
+      Worker{.Do =
+                 [&](std::string_view what) {
+                   EXPECT_EQ(std::this_thread::get_id(), thread);
+                   return std::string(what) + "!";
+                 },
+             .Note = [&](std::string_view) { noted.Arrive(); }});
+  const auto remote = Give(service, server, client);
+  const auto serve = [&] {
+    pollfd poll = {.fd = server.poll_fd(), .events = POLLIN, .revents = 0};
+    EXPECT_EQ(::poll(&poll, 1, -1), 1);
+    return server.Dispatch();
+  };
+  (void)server.Dispatch();
+  EXPECT_EQ(server.Dispatch(), 0u);
+  std::atomic<bool> done = false;
+  std::jthread caller([&] {
+    EXPECT_EQ(remote->Do("x").value(), "x!");
+    EXPECT_TRUE(remote->Note("x").ok());
+    EXPECT_EQ(remote->Do.Async("y").Get().value(), "y!");
+    EXPECT_TRUE(remote->Note("last").ok());
+    done = true;
+  });
+  while (noted.arrived() < 2) (void)serve();
+  caller.join();
+  // It calls, too, and gets its asynchronous results here.
+  const auto back = client.Create(Worker{.Do = &Shouted});
+  const auto to_client = Give(back, client, server);
+  EXPECT_EQ(to_client->Do("z").value(), "z!");
+  auto later = to_client->Do.Async("z");
+  while (!later.ready()) (void)serve();
+  EXPECT_EQ(later.Get().value(), "z!");
+  EXPECT_TRUE(done);
+}
+
+// --- The end ----------------------------------------------------------------
+
+TEST_P(EndpointTest, AfterTheEnd) {
+  Endpoint server = Open("server");
+  Endpoint client = Open("client");
+  const auto service = Serve(server, Worker{.Do = &Shouted});
+  const auto remote = Give(service, server, client);
+  const auto stays = Give(service, server, client);
+  client.Close();
+  client.Close();
+  EXPECT_EQ(remote->Do("x").status(), StatusCode::kClosed);
+  EXPECT_EQ(remote->Note("x"), StatusCode::kClosed);
+  EXPECT_EQ(remote->Do.Async("x").Get().status(), StatusCode::kClosed);
+  EXPECT_EQ(remote.Ping(), StatusCode::kClosed);
+  EXPECT_EQ(remote.WatchDeath([](DeathReason) {}).status(),
+            StatusCode::kClosed);
+  EXPECT_EQ(client.List().status(), StatusCode::kClosed);
+  EXPECT_EQ(client.Wait<Worker>("x").status(), StatusCode::kClosed);
+  EXPECT_FALSE(client.BecomeManager(remote).ok());
+  server.Close();
+  EXPECT_EQ(Proxy<Worker>(service)->Do("x").status(), StatusCode::kClosed);
+  EXPECT_EQ(Proxy<Worker>(service)->Do.Async("x").Get().status(),
+            StatusCode::kClosed);
+  const auto late = Serve(server, Worker{.Do = &Shouted});
+  EXPECT_EQ(Proxy<Worker>(late)->Do("x").status(), StatusCode::kClosed);
+}
+
+TEST_P(EndpointTest, WhoeverWaitsGoesOn) {
+  Endpoint server = Open("server");
+  Endpoint client = Open("client");
+  Endpoint other = Open("other");
+  Latch latch;
+  const auto service = Serve(server, Worker{.Do = [&](std::string_view what) {
+                               latch.ArriveAndWait();
+                               return std::string(what);
+                             }});
+  const auto of_client = Give(service, server, client);
+  const auto of_other = Give(service, server, other);
+  Status status;
+  Status other_status;
+  std::jthread a([&] { status = of_client->Do("x").status(); });
+  std::jthread b([&] { other_status = of_other->Do("x").status(); });
+  latch.Await(2);
+  auto later = of_client->Do.Async("x");
+  std::jthread close([&] { client.Close(); });
+  EXPECT_EQ(later.Get().status(), StatusCode::kClosed);
+  if (!here()) {
+    a.join();
+    EXPECT_EQ(status, StatusCode::kClosed);
+    EXPECT_EQ(status.delivery(), Delivery::kUnknown);
+  }
+  std::jthread close_server([&] { server.Close(); });
+  if (!here()) {
+    b.join();
+    EXPECT_EQ(other_status, StatusCode::kDead);
+    EXPECT_EQ(other_status.delivery(), Delivery::kUnknown);
+  }
+  latch.Open();
+}
+
+TEST_P(EndpointTest, HandlersAreToldToStop) {
+  Endpoint server = Open("server");
+  Endpoint client = Open("client");
+  Latch latch;
+  const auto service =
+      Serve(server, Worker{.Do = [&](const Caller& caller, std::string_view) {
+              const std::stop_callback on_stop(caller.stop_token(),
+                                               [&] { latch.Open(); });
+              latch.ArriveAndWait();
+              return std::string();
+            }});
+  const auto remote = Give(service, server, client);
+  std::jthread caller([&] { (void)remote->Do("x").ok(); });
+  latch.Await();
+  server.Close();
+}
+
+TEST_P(EndpointTest, AHandlerThatDoesNotReturnIsNamed) {
+  Latch latch;
+  std::vector<RunningCall> stuck;
+  Endpoint server =
+      Open({.name = "server",
+            .report_after = std::chrono::milliseconds(1),
+            .on_stuck = [&](const std::vector<RunningCall>& running) {
+              if (stuck.empty()) stuck = running;
+              latch.Open();
+            }});
+  Endpoint client = Open({.name = "client", .pid = 66});
+  const auto service = Serve(server, Worker{.Do = [&](std::string_view what) {
+                               latch.ArriveAndWait();
+                               return std::string(what);
+                             }});
+  const auto remote = Give(service, server, client);
+  std::jthread caller([&] { (void)remote->Do("x").ok(); });
+  latch.Await();
+  server.Close();
+  ASSERT_EQ(stuck.size(), 1u);
+  EXPECT_EQ(stuck[0].endpoint, "server");
+  EXPECT_EQ(stuck[0].interface, "test.Worker");
+  EXPECT_EQ(stuck[0].code, 1u);
+  EXPECT_EQ(stuck[0].caller, 66);
+  EXPECT_GT(stuck[0].since.count(), 0);
+}
+
+TEST_P(EndpointTest, ClosedByItsOwnHandler) {
+  for (const bool holds : {true, false}) {
+    Endpoint server = Open("server");
+    Endpoint client = Open("client");
+    Endpoint* const victim = &server;
+    auto service = Serve(server, Worker{.Do = [victim, text = std::string(
+                                                          100, 'a')](
+                                                  std::string_view what) {
+                           victim->Close();
+                           // What the handler holds is still there.
+                           return text + std::string(what);
+                         }});
+    const auto remote = Give(service, server, client);
+    if (!holds) service = {};
+    EXPECT_FALSE(remote->Do("x").ok());
+    EXPECT_EQ(remote->Do("x").status(), StatusCode::kDead);
+    server.Close();
+  }
+}
+
+TEST_P(EndpointTest, ClosedByTwoOfItsHandlersAtOnce) {
+  Endpoint server = Open("server");
+  Endpoint client = Open("client");
+  std::latch both(2);
+  const auto service = Serve(server, Worker{.Do = [&](std::string_view what) {
+                               both.arrive_and_wait();
+                               server.Close();
+                               return std::string(what);
+                             }});
+  const auto remote = Give(service, server, client);
+  std::jthread a([&] { (void)remote->Do("x").ok(); });
+  std::jthread b([&] { (void)remote->Do("x").ok(); });
+  a.join();
+  b.join();
+  server.Close();
+  EXPECT_TRUE(server.Running().empty());
+}
+
+TEST_P(EndpointTest, TheCallerIsClosedByTheHandler) {
+  Endpoint server = Open("server");
+  Endpoint client = Open("client");
+  const auto service = Serve(server, Worker{.Do = [&](std::string_view what) {
+                               client.Close();
+                               return std::string(what);
+                             }});
+  const auto remote = Give(service, server, client);
+  EXPECT_EQ(remote->Do("x").status(), StatusCode::kClosed);
+  EXPECT_EQ(remote->Do("x").status(), StatusCode::kClosed);
+}
+
+TEST_P(EndpointTest, ClosedByCallbacks) {
+  for (const bool by_death : {false, true}) {
+    Endpoint server = Open("server");
+    Endpoint client = Open("client");
+    const auto service = Serve(server, Worker{.Do = &Shouted});
+    const auto remote = Give(service, server, client);
+    Latch closed;
+    const auto close = [&] {
+      client.Close();
+      closed.Arrive();
+    };
+    DeathWatch watch;
+    if (by_death) {
+      watch = remote.WatchDeath([&](DeathReason) { close(); });
+      server.Close();
+    } else {
+      remote->Do.Async("x").Then([&](const Result<std::string>&) { close(); });
+    }
+    closed.Await();
+    EXPECT_EQ(remote->Do("x").status(), StatusCode::kClosed);
+    // Its deadline, by the timer.
+    Endpoint third = Open("third");
+    Latch latch;
+    Latch timed_out;
+    if (!by_death) {
+      const auto slow =
+          Serve(server, Worker{.Do = [&](std::string_view what) {
+                  latch.ArriveAndWait();
+                  return std::string(what);
+                }});
+      const auto to_slow = Give(slow, server, third);
+      to_slow->Do
+          .Async(Within(std::chrono::milliseconds(1)), "x")
+          .Then([&](const Result<std::string>&) {
+            third.Close();
+            timed_out.Arrive();
+          });
+      timed_out.Await();
+      latch.Open();
+    }
+  }
+}
+
+// Calls from where nothing works any more.
+TEST_P(EndpointTest, CallsFromDestructorsAtTheEnd) {
+  struct Calls {
+    std::function<void()> call;
+    ~Calls() { call(); }
+  };
+  std::atomic<int> closed = 0;
+  Endpoint client = Open("client");
+  {
+    Endpoint server = Open("server");
+    Proxy<Worker> to_client;
+    const auto back = client.Create(Worker{.Do = &Shouted});
+    to_client = Give(back, client, server);
+    auto calls = std::shared_ptr<Calls>(new Calls{[&closed, to_client] {
+      if (to_client->Do("x").status() == StatusCode::kClosed) ++closed;
+    }});
+    to_client = {};
+    auto service = Serve(
+        server,
+        Worker{.Do = [calls](std::string_view what) {
+          return std::string(what);
+        }});
+    calls = nullptr;
+    const auto remote = Give(service, server, client);
+    EXPECT_TRUE(remote->Do("x").ok());
+    service = {};  // Held by the client.
+    server.Close();
+    EXPECT_EQ(closed, 1);
+  }
+}
+
+TEST_P(EndpointTest, OutlivesTheBinder) {
+  std::optional<Binder> binder(std::in_place);
+  Endpoint server = binder->Open("server");
+  Endpoint client = binder->Open("client");
+  const auto service = Serve(server, Worker{.Do = &Shouted});
+  ASSERT_TRUE(server.Publish("x", service).ok());
+  const auto remote = client.Find<Worker>("x").value();
+  Latch latch;
+  const auto slow = Serve(server, Worker{.Do = [&](std::string_view what) {
+                            latch.ArriveAndWait();
+                            return std::string(what);
+                          }});
+  ASSERT_TRUE(server.Publish("slow", slow).ok());
+  auto later = client.Find<Worker>("slow").value()->Do.Async("x");
+  latch.Await();
+  binder.reset();
+  EXPECT_EQ(later.Get().status(), StatusCode::kClosed);
+  EXPECT_EQ(remote->Do("x").status(), StatusCode::kClosed);
+  latch.Open();
+}
+
+// --- Under load -------------------------------------------------------------
+
+// Everything at once between endpoints that are closed in any order.
+TEST_P(EndpointTest, ClosedUnderLoadInAnyOrder) {
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+  constexpr int kRounds = 150;
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+  constexpr int kRounds = 150;
+#else
+  constexpr int kRounds = 1000;
+#endif
+#else
+  constexpr int kRounds = 1000;
+#endif
+  constexpr std::size_t kEndpoints = 3;
+  const std::uint64_t seed = std::random_device()();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
+  std::mt19937_64 random(seed);
+  for (int round = 0; round < kRounds; ++round) {
+    Binder binder;
+    std::vector<Endpoint> endpoints;
+    std::vector<Service<Worker>> services;
+    for (std::size_t i = 0; i < kEndpoints; ++i) {
+      endpoints.push_back(binder.Open("e" + std::to_string(i)));
+    }
+    for (std::size_t i = 0; i < kEndpoints; ++i) {
+      services.push_back(Serve(
+          endpoints[i],
+          Worker{.Do = &Shouted,
+                 .Note = [](std::string_view) {},
+                 .Take = [](const Proxy<Worker>& who) {
+                   (void)who->Note("taken").ok();
+                 },
+                 .Bounce = [](const Proxy<Worker>& who, int left) {
+                   return left == 0 ? 0
+                                    : who->Bounce(who, left - 1).value_or(-1);
+                 }}));
+      (void)endpoints[i].Publish("s" + std::to_string(i), services[i]).ok();
+    }
+    std::vector<std::jthread> load;
+    for (std::size_t i = 0; i < kEndpoints; ++i) {
+      const std::uint64_t mine = random();
+      load.emplace_back([&, i, mine] {
+        std::mt19937_64 dice(mine);
+        Endpoint& self = endpoints[i];
+        std::vector<Future<std::string>> futures;
+        std::vector<DeathWatch> watches;
+        for (int n = 0; n < 1'000'000; ++n) {
+          const std::string name = "s" + std::to_string(dice() % kEndpoints);
+          const auto found = self.Find<Worker>(name);
+          if (found.status() == StatusCode::kClosed) return;
+          if (!found.ok()) continue;
+          const Proxy<Worker>& to = *found;
+          switch (dice() % 8) {
+            case 0:
+              (void)to->Do("x").ok();
+              break;
+            case 1:
+              (void)to->Note("x").ok();
+              break;
+            case 2:
+              (void)to->Take(services[i]).ok();
+              break;
+            case 3:
+              (void)to->Bounce(services[i], 3).ok();
+              break;
+            case 4:
+              futures.push_back(to->Do.Async("x"));
+              break;
+            case 5:
+              watches.push_back(to.WatchDeath([](DeathReason) {}));
+              break;
+            case 6:
+              (void)to->Do.Async(Within(std::chrono::microseconds(dice() % 99)),
+                                 std::string(dice() % 2000, 'x'));
+              break;
+            default:
+              (void)self.Publish(name, services[i]).ok();
+              if (futures.size() > 8) futures.clear();
+              if (watches.size() > 8) watches.clear();
+          }
+        }
+      });
+    }
+    std::vector<std::size_t> order(kEndpoints);
+    for (std::size_t i = 0; i < kEndpoints; ++i) order[i] = i;
+    std::shuffle(order.begin(), order.end(), random);
+    for (std::uint64_t i = random() % 3; i != 0; --i) {
+      (void)endpoints[order[0]].List().ok();
+    }
+    std::vector<std::jthread> closers;
+    for (const std::size_t i : order) {
+      const bool apart = random() % 2 == 0;
+      if (random() % 5 == 0) endpoints[i].proc().Kill();
+      if (apart) {
+        closers.emplace_back([&endpoints, i] { endpoints[i].Close(); });
+      } else {
+        endpoints[i].Close();
+      }
+    }
+    closers.clear();
+    load.clear();
+  }
+}
+
+}  // namespace
+}  // namespace binderlite::testing
