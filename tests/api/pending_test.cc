@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "binderlite/api/pending.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "binderlite/api/object.h"
+#include "support/api_test.h"
+
+namespace binderlite::testing {
+namespace {
+
+using api_internal::Completion;
+using api_internal::PendingCalls;
+using namespace std::chrono_literals;
+
+// Calls a function with its end.
+class Told final : public Completion {
+ public:
+  explicit Told(std::function<void(const Status&)> told)
+      : told_(std::move(told)) {}
+  void Done(Status status, Reader*) override { told_(status); }
+
+ private:
+  const std::function<void(const Status&)> told_;
+};
+
+class PendingTest : public ::testing::Test {
+ protected:
+  ~PendingTest() override {
+    pending_->Shut();
+    pending_->Join();
+    EXPECT_EQ(pending_->size(), 0u);
+  }
+  std::uint64_t Add(const CallOptions& options = {},
+                    std::function<void()> then = [] {}) {
+    return pending_->Add(std::make_unique<Told>(
+                             [this, then = std::move(then)](const Status& s) {
+                               last_ = s.code();
+                               ++ended_;
+                               then();
+                               latch_.Arrive();
+                             }),
+                         nullptr, options);
+  }
+
+  const std::shared_ptr<PendingCalls> pending_ =
+      std::make_shared<PendingCalls>();
+  std::atomic<StatusCode> last_ = StatusCode::kOk;
+  std::atomic<int> ended_ = 0;
+  Latch latch_;
+};
+
+TEST_F(PendingTest, EndsOnce) {
+  const std::uint64_t id = Add();
+  EXPECT_NE(id, 0u);
+  EXPECT_EQ(pending_->size(), 1u);
+  pending_->End(id, Status(StatusCode::kDead));
+  pending_->End(id, Status(StatusCode::kFailed));
+  pending_->End(id + 1, Status(StatusCode::kFailed));
+  EXPECT_EQ(ended_, 1);
+  EXPECT_EQ(last_, StatusCode::kDead);
+}
+
+TEST_F(PendingTest, ByADeadline) {
+  (void)Add(Within(1h));
+  (void)Add(Within(1ms));
+  latch_.Await();
+  EXPECT_EQ(last_, StatusCode::kDeadline);
+  EXPECT_EQ(pending_->size(), 1u);
+  // An earlier one than the timer waits for.
+  (void)Add(Within(0ns));
+  latch_.Await(2);
+  EXPECT_EQ(pending_->size(), 1u);
+}
+
+TEST_F(PendingTest, ByAStop) {
+  std::stop_source stop;
+  (void)Add({.stop = stop.get_token()});
+  (void)Add();
+  stop.request_stop();
+  EXPECT_EQ(ended_, 1);
+  EXPECT_EQ(last_, StatusCode::kCancelled);
+  EXPECT_EQ(Add({.stop = stop.get_token()}), 0u);
+  EXPECT_EQ(ended_, 2);
+}
+
+// All ways at once: each call ends once.
+TEST_F(PendingTest, ByWhoeverIsFirst) {
+  for (int i = 0; i < 200; ++i) {
+    std::stop_source stop;
+    const int before = ended_;
+    const std::uint64_t id =
+        Add({.deadline = std::chrono::steady_clock::now() + 50us,
+             .stop = stop.get_token()});
+    std::jthread a([&] { stop.request_stop(); });
+    std::jthread b([&] { pending_->End(id, Status()); });
+    a.join();
+    b.join();
+    latch_.Await(before + 1);
+    EXPECT_EQ(ended_, before + 1);
+  }
+}
+
+TEST_F(PendingTest, NoneBeginsOnceItIsShut) {
+  (void)Add();
+  pending_->Shut();
+  EXPECT_EQ(last_, StatusCode::kClosed);
+  EXPECT_EQ(Add(), 0u);
+  EXPECT_EQ(ended_, 2);
+  pending_->Repeat([] {
+    ADD_FAILURE();
+    return true;
+  });
+}
+
+TEST_F(PendingTest, IsShutByACompletion) {
+  (void)Add();
+  (void)Add(Within(1ms), [this] {
+    pending_->Shut();
+    pending_->Join();
+  });
+  latch_.Await(2);
+  EXPECT_EQ(last_, StatusCode::kClosed);  // The other one.
+}
+
+TEST_F(PendingTest, RepeatsUntilItSucceeds) {
+  std::atomic<int> attempts = 0;
+  Latch done;
+  auto held = std::make_shared<int>(0);
+  const std::weak_ptr<int> weak = held;
+  pending_->Repeat([&attempts, &done, held] {
+    if (++attempts < 4) return false;
+    done.Arrive();
+    return true;
+  });
+  held = nullptr;
+  done.Await();
+  pending_->Shut();
+  pending_->Join();
+  EXPECT_EQ(attempts, 4);
+  EXPECT_TRUE(weak.expired());
+}
+
+TEST_F(PendingTest, DropsWhatItRepeats) {
+  auto held = std::make_shared<int>(0);
+  const std::weak_ptr<int> weak = held;
+  Latch tried;
+  pending_->Repeat([&tried, held] {
+    tried.Arrive();
+    return false;
+  });
+  held = nullptr;
+  tried.Await(2);
+  pending_->Shut();
+  pending_->Join();
+  EXPECT_TRUE(weak.expired());
+}
+
+}  // namespace
+}  // namespace binderlite::testing
