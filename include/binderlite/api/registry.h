@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -86,7 +87,14 @@ class ServiceRegistry {
   struct Watcher {
     std::string name;
     Proxy<PresenceListener> listener;
+    std::uint64_t number = 0;
     DeathWatch death;
+  };
+
+  // A service has come or gone. `watcher`: only for that one; 0: for all.
+  struct News {
+    std::string name;
+    std::uint64_t watcher = 0;
   };
 
   class State {
@@ -128,7 +136,7 @@ class ServiceRegistry {
           std::swap(it->second.death, death);
         }
       }
-      Tell(name, service);
+      Tell(name);
       return {};
     }
     Result<Object> Get(const Caller& caller, std::string_view name) {
@@ -148,6 +156,12 @@ class ServiceRegistry {
                  const Proxy<PresenceListener>& listener) {
       if (!May(caller, ServiceOperation::kWatch, name)) return Refused(name);
       if (!listener) return Status(StatusCode::kNoSuchObject, Delivery::kYes);
+      const std::uint64_t number = [&] {
+        sync::MutexLock lock(mu_);
+        watchers_.push_back({std::string(name), listener, ++last_number_, {}});
+        return last_number_;
+      }();
+      // Only now: it may be dead already.
       DeathWatch death =
           listener.WatchDeath([weak = std::weak_ptr<State>(self),
                                dead = WeakProxy<PresenceListener>(listener),
@@ -155,14 +169,13 @@ class ServiceRegistry {
             const auto state = weak.lock();
             if (state != nullptr) state->Unwatch(key, dead.lock());
           });
-      Object present;
       {
         sync::MutexLock lock(mu_);
-        watchers_.push_back({std::string(name), listener, std::move(death)});
-        const auto it = services_.find(name);
-        if (it != services_.end()) present = it->second.service;
+        for (Watcher& watcher : watchers_) {
+          if (watcher.number == number) std::swap(watcher.death, death);
+        }
       }
-      if (present) (void)listener->OnPresent(name, present).ok();
+      Tell(name, number);
       return {};
     }
     void Unwatch(std::string_view name,
@@ -199,22 +212,45 @@ class ServiceRegistry {
         gone = std::move(it->second);
         services_.erase(it);
       }
-      Tell(name, Object());
+      Tell(name);
     }
-    // In whatever order two changes at a time are told, the last word of the
-    // registry is what Get says.
-    void Tell(std::string_view name, const Object& service) {
-      std::vector<Proxy<PresenceListener>> told;
+    // Tells the watchers of `name`, or one of them that has just come, what
+    // there is now. One thread at a time does so for all, so that what a watcher
+    // hears last is how it is. `watcher` has nothing to hear if there is none.
+    void Tell(std::string_view name, std::uint64_t watcher = 0) {
       {
         sync::MutexLock lock(mu_);
-        for (const Watcher& watcher : watchers_) {
-          if (watcher.name == name) told.push_back(watcher.listener);
-        }
+        news_.push_back({std::string(name), watcher});
+        if (std::exchange(tells_, true)) return;
       }
-      for (const Proxy<PresenceListener>& listener : told) {
-        const Status status = service ? listener->OnPresent(name, service)
-                                      : listener->OnGone(name);
-        (void)status.ok();  // Whoever is dead goes by itself.
+      for (;;) {
+        News news;
+        Object service;
+        std::vector<Proxy<PresenceListener>> told;
+        {
+          sync::MutexLock lock(mu_);
+          if (news_.empty()) {
+            tells_ = false;
+            return;
+          }
+          news = std::move(news_.front());
+          news_.pop_front();
+          const auto it = services_.find(news.name);
+          if (it != services_.end()) service = it->second.service;
+          for (const Watcher& each : watchers_) {
+            if (each.name != news.name) continue;
+            if (news.watcher == 0 || each.number == news.watcher) {
+              told.push_back(each.listener);
+            }
+          }
+        }
+        if (news.watcher != 0 && !service) continue;
+        for (const Proxy<PresenceListener>& listener : told) {
+          const Status status = service
+                                    ? listener->OnPresent(news.name, service)
+                                    : listener->OnGone(news.name);
+          (void)status.ok();  // Whoever is dead goes by itself.
+        }
       }
     }
 
@@ -223,6 +259,8 @@ class ServiceRegistry {
     std::map<std::string, Entry, std::less<>> services_ ABSL_GUARDED_BY(mu_);
     std::vector<Watcher> watchers_ ABSL_GUARDED_BY(mu_);
     std::uint64_t last_number_ ABSL_GUARDED_BY(mu_) = 0;
+    std::deque<News> news_ ABSL_GUARDED_BY(mu_);
+    bool tells_ ABSL_GUARDED_BY(mu_) = false;  // Somebody does.
   };
 
   const std::shared_ptr<State> state_;

@@ -58,6 +58,7 @@
 #include "binderlite/wire/commands.h"
 #include "binderlite/wire/errc.h"
 #include "binderlite/wire/flags.h"
+#include "binderlite/wire/objects.h"
 #include "binderlite/wire/structs.h"
 
 namespace binderlite::api_internal {
@@ -555,6 +556,14 @@ class DriverSink final : public ReplySink {
       return;
     }
     if (writer.fits()) {
+      if (HasDescriptors(writer)) {
+        // They are closed when this returns.
+        answered_ = true;
+        TransactionData data = {};
+        Conversation::Point(data, to_.reply_room_, writer);
+        (void)to_.thread_.Reply(data);
+        return;
+      }
       Leave(writer, 0);
       if (HasDescriptors()) {
         to_.outgoing_.reply = nullptr;
@@ -576,7 +585,7 @@ class DriverSink final : public ReplySink {
     BINDERLITE_ASSERT(in_place.size() == writer.size());
     TransactionData data = {};
     Conversation::Point(data, reservation.data().data(), in_place);
-    sent_ = to_.thread_.Reply(std::move(reservation), data) == Errc::kOk;
+    (void)to_.thread_.Reply(std::move(reservation), data);
   }
   void Fail(const Status& status) override {
     BINDERLITE_ASSERT(!answered_);
@@ -593,6 +602,16 @@ class DriverSink final : public ReplySink {
   [[nodiscard]] bool answered() const { return answered_; }
 
  private:
+  [[nodiscard]] bool HasDescriptors(const Writer& writer) const {
+    for (const std::uint64_t offset : writer.offsets()) {
+      ObjectHeader header;
+      std::memcpy(&header, to_.reply_room_ + offset, sizeof(header));
+      if (header.type == static_cast<std::uint32_t>(ObjectType::kFd)) {
+        return true;
+      }
+    }
+    return false;
+  }
   static Status Shortened(const Status& status) {
     constexpr std::size_t kEnough = Conversation::kRoom / 2;
     std::string words(status.message().substr(0, kEnough));
@@ -627,7 +646,6 @@ class DriverSink final : public ReplySink {
 
   Conversation& to_;
   bool answered_ = false;
-  bool sent_ = false;
 };
 
 // A result that its caller had no room for.
