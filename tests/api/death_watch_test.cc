@@ -131,8 +131,8 @@ TEST_F(DeathWatchTest, OfNothingAndOfOnesOwn) {
             StatusCode::kNoSuchObject);
   Endpoint server = Open("server");
   const auto service = server.Create(Nothing());
-  const DeathWatch watch = Proxy<Worker>(service).WatchDeath(
-      [](DeathReason) { ADD_FAILURE(); });
+  const DeathWatch watch =
+      Proxy<Worker>(service).WatchDeath([](DeathReason) { ADD_FAILURE(); });
   EXPECT_TRUE(watch.status().ok());
   server.Close();
 }

@@ -52,8 +52,8 @@ TEST_P(EndpointTest, NamesAndNumbers) {
 
 TEST_P(EndpointTest, WhoCalls) {
   Endpoint server = Open("server");
-  Endpoint client = Open(
-      {.name = "client", .pid = 55, .euid = 9, .label = "u:r:client"});
+  Endpoint client =
+      Open({.name = "client", .pid = 55, .euid = 9, .label = "u:r:client"});
   std::string seen;
   Latch noted;
   const auto see = [&](const Caller& caller) {
@@ -98,16 +98,16 @@ TEST_P(EndpointTest, AsManyLoopersAsAreAllowed) {
   Latch latch;
   std::atomic<int> inside = 0;
   std::atomic<int> most = 0;
-  const auto service = Serve(server, Worker{.Do = [&](std::string_view) {
-                               const int now = ++inside;
-                               int seen = most;
-                               while (seen < now &&
-                                      !most.compare_exchange_weak(seen, now)) {
-                               }
-                               latch.ArriveAndWait();
-                               --inside;
-                               return std::string();
-                             }});
+  const auto service =
+      Serve(server, Worker{.Do = [&](std::string_view) {
+              const int now = ++inside;
+              int seen = most;
+              while (seen < now && !most.compare_exchange_weak(seen, now)) {
+              }
+              latch.ArriveAndWait();
+              --inside;
+              return std::string();
+            }});
   const auto remote = Give(service, server, client);
   std::vector<std::jthread> callers;
   for (int i = 0; i < kMost + 3; ++i) {
@@ -126,14 +126,13 @@ TEST_P(EndpointTest, WithAnEventLoop) {
   Endpoint client = Open("client");
   const auto thread = std::this_thread::get_id();
   Latch noted;
-  const auto service = Serve(
-      server,
-      Worker{.Do =
-                 [&](std::string_view what) {
-                   EXPECT_EQ(std::this_thread::get_id(), thread);
-                   return std::string(what) + "!";
-                 },
-             .Note = [&](std::string_view) { noted.Arrive(); }});
+  const auto service =
+      Serve(server, Worker{.Do =
+                               [&](std::string_view what) {
+                                 EXPECT_EQ(std::this_thread::get_id(), thread);
+                                 return std::string(what) + "!";
+                               },
+                           .Note = [&](std::string_view) { noted.Arrive(); }});
   const auto remote = Give(service, server, client);
   const auto serve = [&] {
     pollfd poll = {.fd = server.poll_fd(), .events = POLLIN, .revents = 0};
@@ -271,13 +270,13 @@ TEST_P(EndpointTest, ClosedByItsOwnHandler) {
     Endpoint server = Open("server");
     Endpoint client = Open("client");
     Endpoint* const victim = &server;
-    auto service = Serve(server, Worker{.Do = [victim, text = std::string(
-                                                          100, 'a')](
-                                                  std::string_view what) {
-                           victim->Close();
-                           // What the handler holds is still there.
-                           return text + std::string(what);
-                         }});
+    auto service =
+        Serve(server, Worker{.Do = [victim, text = std::string(100, 'a')](
+                                       std::string_view what) {
+                victim->Close();
+                // What the handler holds is still there.
+                return text + std::string(what);
+              }});
     const auto remote = Give(service, server, client);
     if (!holds) service = {};
     EXPECT_FALSE(remote->Do("x").ok());
@@ -343,14 +342,12 @@ TEST_P(EndpointTest, ClosedByCallbacks) {
     Latch latch;
     Latch timed_out;
     if (!by_death) {
-      const auto slow =
-          Serve(server, Worker{.Do = [&](std::string_view what) {
-                  latch.ArriveAndWait();
-                  return std::string(what);
-                }});
+      const auto slow = Serve(server, Worker{.Do = [&](std::string_view what) {
+                                latch.ArriveAndWait();
+                                return std::string(what);
+                              }});
       const auto to_slow = Give(slow, server, third);
-      to_slow->Do
-          .Async(Within(std::chrono::milliseconds(1)), "x")
+      to_slow->Do.Async(Within(std::chrono::milliseconds(1)), "x")
           .Then([&](const Result<std::string>&) {
             third.Close();
             timed_out.Arrive();
@@ -378,11 +375,9 @@ TEST_P(EndpointTest, CallsFromDestructorsAtTheEnd) {
       if (to_client->Do("x").status() == StatusCode::kClosed) ++closed;
     }});
     to_client = {};
-    auto service = Serve(
-        server,
-        Worker{.Do = [calls](std::string_view what) {
-          return std::string(what);
-        }});
+    auto service = Serve(server, Worker{.Do = [calls](std::string_view what) {
+                           return std::string(what);
+                         }});
     calls = nullptr;
     const auto remote = Give(service, server, client);
     EXPECT_TRUE(remote->Do("x").ok());
@@ -417,17 +412,7 @@ TEST_P(EndpointTest, OutlivesTheBinder) {
 
 // Everything at once between endpoints that are closed in any order.
 TEST_P(EndpointTest, ClosedUnderLoadInAnyOrder) {
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-  constexpr int kRounds = 150;
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-  constexpr int kRounds = 150;
-#else
   constexpr int kRounds = 1000;
-#endif
-#else
-  constexpr int kRounds = 1000;
-#endif
   constexpr std::size_t kEndpoints = 3;
   const std::uint64_t seed = std::random_device()();
   SCOPED_TRACE("seed " + std::to_string(seed));
@@ -445,13 +430,16 @@ TEST_P(EndpointTest, ClosedUnderLoadInAnyOrder) {
           endpoints[i],
           Worker{.Do = &Shouted,
                  .Note = [](std::string_view) {},
-                 .Take = [](const Proxy<Worker>& who) {
-                   (void)who->Note("taken").ok();
-                 },
-                 .Bounce = [](const Proxy<Worker>& who, int left) {
-                   return left == 0 ? 0
-                                    : who->Bounce(who, left - 1).value_or(-1);
-                 }}));
+                 .Take =
+                     [](const Proxy<Worker>& who) {
+                       (void)who->Note("taken").ok();
+                     },
+                 .Bounce =
+                     [](const Proxy<Worker>& who, int left) {
+                       return left == 0
+                                  ? 0
+                                  : who->Bounce(who, left - 1).value_or(-1);
+                     }}));
       (void)endpoints[i].Publish("s" + std::to_string(i), services[i]).ok();
     }
     std::vector<std::jthread> load;

@@ -46,9 +46,8 @@ TEST_P(LocalTest, IsKeptByHoldersElsewhere) {
   Endpoint client = Open("client");
   Holding holding;
   Latch unreferenced;
-  auto service = Serve(server, holding.Make(), {.on_unreferenced = [&] {
-                         unreferenced.Arrive();
-                       }});
+  auto service = Serve(server, holding.Make(),
+                       {.on_unreferenced = [&] { unreferenced.Arrive(); }});
   auto remote = Give(service, server, client);
   auto second = remote;
   service = {};
@@ -69,9 +68,9 @@ TEST_P(LocalTest, ToldAgainWhenItIsGivenAwayAgain) {
   Endpoint client = Open("client");
   Holding holding;
   Latch unreferenced;
-  const auto service = Serve(server, holding.Make(), {.on_unreferenced = [&] {
-                               unreferenced.Arrive();
-                             }});
+  const auto service =
+      Serve(server, holding.Make(),
+            {.on_unreferenced = [&] { unreferenced.Arrive(); }});
   for (int i = 1; i <= 3; ++i) {
     auto remote = Give(service, server, client);
     EXPECT_EQ(remote->Do("x").value(), "x");
@@ -85,9 +84,9 @@ TEST_P(LocalTest, ToldWhenItsHolderDies) {
   Endpoint server = Open("server");
   Latch unreferenced;
   Holding holding;
-  const auto service = Serve(server, holding.Make(), {.on_unreferenced = [&] {
-                               unreferenced.Arrive();
-                             }});
+  const auto service =
+      Serve(server, holding.Make(),
+            {.on_unreferenced = [&] { unreferenced.Arrive(); }});
   Proxy<Worker> remote;
   {
     Endpoint client = Open("client");
@@ -101,10 +100,10 @@ TEST_P(LocalTest, ToldWhenItsHolderDies) {
 TEST_P(LocalTest, ManyObjectsThatGo) {
   Endpoint server = Open("server");
   Endpoint client = Open("client");
-  const auto factory = Serve(server, Worker{.Make = [&] {
-                               return Proxy<Worker>(
-                                   Serve(server, Holding().Make()));
-                             }});
+  const auto factory =
+      Serve(server, Worker{.Make = [&] {
+              return Proxy<Worker>(Serve(server, Holding().Make()));
+            }});
   const auto remote = Give(factory, server, client);
   for (int i = 0; i < 200; ++i) {
     ASSERT_EQ(remote->Make().value()->Do("x").value(), "x");

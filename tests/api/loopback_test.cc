@@ -31,9 +31,8 @@ class LoopbackTest : public ApiTest {};
 TEST_F(LoopbackTest, RunsOnTheCallingThread) {
   Endpoint server = Open("server");
   std::thread::id ran_on;
-  const auto service =
-      server.Create(Worker{.Do = [&](const Caller& caller,
-                                     std::string_view what) {
+  const auto service = server.Create(
+      Worker{.Do = [&](const Caller& caller, std::string_view what) {
         ran_on = std::this_thread::get_id();
         EXPECT_TRUE(caller.pid() == server.pid() || caller.pid() == 0);
         EXPECT_FALSE(caller.is_one_way());
@@ -55,8 +54,8 @@ TEST_F(LoopbackTest, RunsOnTheCallingThread) {
 TEST_F(LoopbackTest, NobodyHearsOfOneWays) {
   Endpoint server = Open("server");
   int notes = 0;
-  const auto service = server.Create(
-      Worker{.Note = [&](const Caller& caller, std::string_view) {
+  const auto service =
+      server.Create(Worker{.Note = [&](const Caller& caller, std::string_view) {
         EXPECT_EQ(caller.pid(), 0);
         EXPECT_TRUE(caller.is_one_way());
         ++notes;
@@ -67,8 +66,7 @@ TEST_F(LoopbackTest, NobodyHearsOfOneWays) {
   EXPECT_EQ(notes, 1);
   const auto silent = server.Create(Worker{});
   EXPECT_TRUE(Proxy<Worker>(silent)->Note("x").ok());
-  EXPECT_EQ(Proxy<Worker>(silent)->Do("x").status(),
-            StatusCode::kNoSuchMethod);
+  EXPECT_EQ(Proxy<Worker>(silent)->Do("x").status(), StatusCode::kNoSuchMethod);
 }
 
 TEST_F(LoopbackTest, GivenUpBefore) {

@@ -73,9 +73,10 @@ class MethodTest : public ModeTest {
  protected:
   static Kinds All() {
     return {
-        .Numbers = [](int a, bool b, double c,
-                      Color d) { return a + b + static_cast<int>(c) +
-                                        static_cast<int>(d); },
+        .Numbers =
+            [](int a, bool b, double c, Color d) {
+              return a + b + static_cast<int>(c) + static_cast<int>(d);
+            },
         .Texts = [](std::string_view a,
                     const std::string& b) { return std::string(a) + b; },
         .Bytes =
@@ -84,14 +85,13 @@ class MethodTest : public ModeTest {
             },
         .Struct = [](const Point3& point) { return point; },
         .Map = [](std::map<std::string, int> map) { return map; },
-        .Maybe = [](const std::optional<std::string>& text)
-            -> std::optional<int> {
+        .Maybe =
+            [](const std::optional<std::string>& text) -> std::optional<int> {
           if (!text.has_value()) return std::nullopt;
           return static_cast<int>(text->size());
         },
-        .Either = [](const std::variant<int, std::string>& either) {
-          return either;
-        },
+        .Either =
+            [](const std::variant<int, std::string>& either) { return either; },
         .Pass = [](Fd fd) { return fd; },
         .Objects =
             [](const std::vector<Proxy<Worker>>& some, const Object& one) {
@@ -105,9 +105,7 @@ class MethodTest : public ModeTest {
           return Status::Error(static_cast<std::int32_t>(why), "words");
         },
         .FailsToo =
-            [](int why) {
-              return why == 0 ? Status() : Status::Error(why);
-            },
+            [](int why) { return why == 0 ? Status() : Status::Error(why); },
         .Last = [] { return 5; }};
   }
 };
@@ -151,10 +149,10 @@ TEST_P(MethodTest, Errors) {
   EXPECT_TRUE(remote->FailsToo(0).ok());
   EXPECT_EQ(remote->FailsToo(-7).service_code(), -7);
   // Words that are more than fit where a reply is made.
-  const auto chatty = Serve(server, Worker{.Do = [](std::string_view what) {
-                              return Result<std::string>(
-                                  Status::Error(1, std::string(what)));
-                            }});
+  const auto chatty =
+      Serve(server, Worker{.Do = [](std::string_view what) {
+              return Result<std::string>(Status::Error(1, std::string(what)));
+            }});
   const auto to_chatty = Give(chatty, server, client);
   EXPECT_EQ(to_chatty->Do(std::string(400, 'a')).status().message().size(),
             400u);
@@ -162,9 +160,8 @@ TEST_P(MethodTest, Errors) {
   EXPECT_EQ(longer.service_code(), 1);
   EXPECT_TRUE(longer.message().starts_with("aaaa"));
   // A handler that says it is well, and has no result.
-  const auto silent = Serve(server, Worker{.Do = [](std::string_view) {
-                              return Status();
-                            }});
+  const auto silent =
+      Serve(server, Worker{.Do = [](std::string_view) { return Status(); }});
   EXPECT_EQ(Give(silent, server, client)->Do("x").status(),
             StatusCode::kFailed);
   AwaitQuiet();
@@ -200,8 +197,8 @@ TEST_P(MethodTest, Objects) {
   Endpoint client = Open("client");
   const auto service = Serve(server, All());
   const auto remote = Give(service, server, client);
-  const auto back = client.Create(Worker{
-      .Do = [](std::string_view what) { return std::string(what); }});
+  const auto back = client.Create(
+      Worker{.Do = [](std::string_view what) { return std::string(what); }});
   std::vector<Proxy<Worker>> many(20, Proxy<Worker>(back));
   many.emplace_back();
   const auto all = remote->Objects(many, remote).value();
@@ -221,11 +218,10 @@ TEST_P(MethodTest, Callbacks) {
               return who->Do("from the server").status();
             }});
   const auto remote = Give(service, server, client);
-  const auto listener =
-      Serve(client, Worker{.Do = [&](std::string_view what) {
-              heard.emplace_back(what);
-              return std::string();
-            }});
+  const auto listener = Serve(client, Worker{.Do = [&](std::string_view what) {
+                                heard.emplace_back(what);
+                                return std::string();
+                              }});
   EXPECT_TRUE(remote->Take(listener).ok());
   EXPECT_TRUE(remote->Take(listener).ok());
   EXPECT_EQ(heard.size(), 2u);
@@ -236,10 +232,9 @@ TEST_P(MethodTest, Callbacks) {
 TEST_P(MethodTest, OldAndNewVersions) {
   Endpoint server = Open("server");
   Endpoint client = Open("client");
-  const auto old_service =
-      Serve(server, OldStore{.Get = [](std::string_view key) {
-              return std::string(key);
-            }});
+  const auto old_service = Serve(
+      server,
+      OldStore{.Get = [](std::string_view key) { return std::string(key); }});
   const auto new_service = Serve(
       server, NewStore{.Get =
                            [](std::string_view key, std::optional<int> n) {
@@ -247,10 +242,8 @@ TEST_P(MethodTest, OldAndNewVersions) {
                                     std::to_string(n.value_or(-1));
                            },
                        .Clear = [] {}});
-  const Proxy<NewStore> new_to_old(
-      Give(old_service, server, client).object());
-  const Proxy<OldStore> old_to_new(
-      Give(new_service, server, client).object());
+  const Proxy<NewStore> new_to_old(Give(old_service, server, client).object());
+  const Proxy<OldStore> old_to_new(Give(new_service, server, client).object());
   EXPECT_EQ(new_to_old->Get("k", 5).value(), "k");
   EXPECT_EQ(new_to_old->Clear(), StatusCode::kNoSuchMethod);
   EXPECT_EQ(old_to_new->Get("k").value(), "k-1");

@@ -42,16 +42,16 @@ class PendingTest : public ::testing::Test {
     pending_->Join();
     EXPECT_EQ(pending_->size(), 0u);
   }
-  std::uint64_t Add(const CallOptions& options = {},
-                    std::function<void()> then = [] {}) {
-    return pending_->Add(std::make_unique<Told>(
-                             [this, then = std::move(then)](const Status& s) {
-                               last_ = s.code();
-                               ++ended_;
-                               then();
-                               latch_.Arrive();
-                             }),
-                         nullptr, options);
+  std::uint64_t Add(
+      const CallOptions& options = {}, std::function<void()> then = [] {}) {
+    return pending_->Add(
+        std::make_unique<Told>([this, then = std::move(then)](const Status& s) {
+          last_ = s.code();
+          ++ended_;
+          then();
+          latch_.Arrive();
+        }),
+        nullptr, options);
   }
 
   const std::shared_ptr<PendingCalls> pending_ =

@@ -49,9 +49,9 @@ class ProcessTest : public ApiTest {
   const std::shared_ptr<Process>& process() { return process_; }
 
  private:
-  std::shared_ptr<Process> process_ = std::make_shared<Process>(
-      context(), EndpointOptions{.name = "process"}, nullptr,
-      &api_internal::RunLooper);
+  std::shared_ptr<Process> process_ =
+      std::make_shared<Process>(context(), EndpointOptions{.name = "process"},
+                                nullptr, &api_internal::RunLooper);
 };
 
 TEST_F(ProcessTest, ThreadsAreUsedAgain) {
@@ -87,9 +87,8 @@ TEST_F(ProcessTest, OneReferencePerHandle) {
 // The successor of a reference comes when the driver has heard of its end.
 TEST_F(ProcessTest, WaitsForTheEndOfAReference) {
   std::atomic<bool> forgotten = false;
-  auto object = process()->FindOrMake(7, [] {
-    return std::make_shared<Thing>();
-  });
+  auto object =
+      process()->FindOrMake(7, [] { return std::make_shared<Thing>(); });
   const std::weak_ptr<ApiObject> weak = object;
   object = nullptr;  // As in its destructor, which has not come to the end.
   EXPECT_TRUE(weak.expired());

@@ -89,9 +89,8 @@ TEST_P(ProxyTest, OfAnotherEndpoint) {
   Endpoint client = Open("client");
   Endpoint third = Open("third");
   Proxy<Worker> foreign;
-  const auto service =
-      Serve(server, Worker{.Take = [](Proxy<Worker>) {},
-                           .Make = [&] { return foreign; }});
+  const auto service = Serve(server, Worker{.Take = [](Proxy<Worker>) {},
+                                            .Make = [&] { return foreign; }});
   const auto remote = Give(service, server, client);
   const auto of_third = Give(service, server, third);
   const auto at_third = third.Create(Worker{});

@@ -40,8 +40,7 @@ TEST(RegistryTest, PublishesAndFinds) {
             kBadName);
   EXPECT_EQ(server.Publish("null", Object()), StatusCode::kNoSuchObject);
   EXPECT_EQ(client.Find<Worker>("w").value()->Do("x").value(), "x");
-  EXPECT_EQ(client.Find<PostOffice>("w").status(),
-            StatusCode::kWrongInterface);
+  EXPECT_EQ(client.Find<PostOffice>("w").status(), StatusCode::kWrongInterface);
   EXPECT_EQ(client.List().value(), std::vector<std::string>{"w"});
   server.Close();
   while (client.Find<Worker>("w").ok()) {
@@ -137,8 +136,7 @@ TEST(RegistryTest, TheLastWordIsTrue) {
         });
     Endpoint server = binder.Open("server");
     const auto service = server.Create(Quiet());
-    std::jthread publisher(
-        [&] { (void)server.Publish(name, service).ok(); });
+    std::jthread publisher([&] { (void)server.Publish(name, service).ok(); });
     publisher.join();
     server.Close();
     last.Await();

@@ -36,15 +36,13 @@ TEST_P(RemoteTest, ComesAndGoesWhileOthersWatch) {
   for (int round = 0; round < 20; ++round) {
     Endpoint server = Open("server");
     Endpoint client = Open("client");
-    const auto service = Serve(server, Worker{
-                                           .Do =
-                                               [](std::string_view what) {
-                                                 return std::string(what);
-                                               },
-                                       });
-    const auto source = Serve(server, Worker{.Make = [&] {
-                                return Proxy<Worker>(service);
-                              }});
+    const auto service =
+        Serve(server,
+              Worker{
+                  .Do = [](std::string_view what) { return std::string(what); },
+              });
+    const auto source =
+        Serve(server, Worker{.Make = [&] { return Proxy<Worker>(service); }});
     const auto remote = Give(source, server, client);
     std::atomic<int> told = 0;
     {

@@ -28,11 +28,11 @@ TEST(ServiceManagerTest, AManagerOfOnesOwn) {
             StatusCode::kDead);
   Endpoint manager = binder.Open("manager");
   std::vector<std::string> asked;
-  const auto service = manager.Create(ServiceManager{
-      .Add = [&](std::string_view name,
-                 const Object&) { asked.emplace_back(name); },
-      .Get = [&](std::string_view) { return Object(); },
-      .List = [] { return std::vector<std::string>{"only"}; }});
+  const auto service = manager.Create(
+      ServiceManager{.Add = [&](std::string_view name,
+                                const Object&) { asked.emplace_back(name); },
+                     .Get = [&](std::string_view) { return Object(); },
+                     .List = [] { return std::vector<std::string>{"only"}; }});
   ASSERT_TRUE(manager.BecomeManager(service).ok());
   EXPECT_FALSE(client.BecomeManager(client.Create(Worker{})).ok());
   EXPECT_TRUE(client.Publish("mine", client.Create(Worker{})).ok());

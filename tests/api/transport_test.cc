@@ -42,8 +42,9 @@ class TransportTest : public ModeTest {
 
   // Has a thread of its own call remote->Do(options, what), and `at_end`.
   struct Calling {
-    Calling(const Proxy<Worker>& remote, CallOptions options,
-            std::function<void()> at_end = [] {}, std::string what = "x")
+    Calling(
+        const Proxy<Worker>& remote, CallOptions options,
+        std::function<void()> at_end = [] {}, std::string what = "x")
         : thread([this, remote, options = std::move(options),
                   at_end = std::move(at_end), what = std::move(what)] {
             result.emplace(remote->Do(options, what));
@@ -67,9 +68,9 @@ TEST_P(TransportTest, CallsAndOneWays) {
   Latch noted;
   Endpoint server = Open("server");
   Endpoint client = Open("client");
-  const auto service = Serve(
-      server, Worker{.Do = &Answered,
-                     .Note = [&](std::string_view) { noted.Arrive(); }});
+  const auto service =
+      Serve(server, Worker{.Do = &Answered,
+                           .Note = [&](std::string_view) { noted.Arrive(); }});
   const auto remote = Give(service, server, client);
   EXPECT_EQ(remote->Do("x").value(), "x!");
   EXPECT_TRUE(remote->Note("x").ok());
@@ -83,7 +84,8 @@ TEST_P(TransportTest, PayloadsOfAnySizeBothWays) {
   Endpoint client = Open("client");
   const auto service = Serve(server, Worker{.Do = &Answered});
   const auto remote = Give(service, server, client);
-  for (std::size_t size = 0; size < 2 * api_internal::Conversation::kRoom; size += 7) {
+  for (std::size_t size = 0; size < 2 * api_internal::Conversation::kRoom;
+       size += 7) {
     const std::string text(size, 'a');
     ASSERT_EQ(remote->Do(text).value(), text + "!");
   }
@@ -127,27 +129,25 @@ TEST_P(TransportTest, GivenUpWhileItIsQueued) {
     Endpoint server = Open({.name = "server", .loopers = 0});
     Endpoint client = Open("client");
     Latch ran;
-    const auto service =
-        Serve(server, Worker{.Do = [&](std::string_view what) {
-                ran.Arrive();
-                return std::string(what) + "!";
-              }});
+    const auto service = Serve(server, Worker{.Do = [&](std::string_view what) {
+                                 ran.Arrive();
+                                 return std::string(what) + "!";
+                               }});
     const auto remote = Give(service, server, client);
     (void)server.Dispatch();
     // A deadline may pass before the call is sent.
     for (auto timeout = 100ms;; timeout *= 2) {
       std::stop_source stop;
-      Calling calling(remote,
-                      by_deadline ? Within(timeout)
-                                  : CallOptions{.stop = stop.get_token()},
-                      [this] { Touch(); });
-      AwaitState([&] {
-        return calling.done || SnapshotOf(server).work.size() == 1;
-      });
+      Calling calling(
+          remote,
+          by_deadline ? Within(timeout) : CallOptions{.stop = stop.get_token()},
+          [this] { Touch(); });
+      AwaitState(
+          [&] { return calling.done || SnapshotOf(server).work.size() == 1; });
       if (!by_deadline) stop.request_stop();
       const Status status = calling.Join().status();
-      EXPECT_EQ(status, by_deadline ? StatusCode::kDeadline
-                                    : StatusCode::kCancelled);
+      EXPECT_EQ(status,
+                by_deadline ? StatusCode::kDeadline : StatusCode::kCancelled);
       if (status.delivery() == Delivery::kUnknown) break;
     }
     // It is served all the same, and its answer dropped.
@@ -176,18 +176,18 @@ TEST_P(TransportTest, GivenUpWhileTheHandlerRuns) {
                 }});
       const auto remote = Give(service, server, client);
       std::stop_source stop;
-      Calling calling(remote,
-                      by_deadline ? Within(timeout)
-                                  : CallOptions{.stop = stop.get_token()},
-                      [&] { latch.Poke(); });
+      Calling calling(
+          remote,
+          by_deadline ? Within(timeout) : CallOptions{.stop = stop.get_token()},
+          [&] { latch.Poke(); });
       latch.Await();
       if (!by_deadline) stop.request_stop();
       if (here() || latch.arrived() == 0) latch.Open();
       const Status status = calling.Join().status();
       // The handler was on the caller's thread, and the answer is there.
       if (!here()) {
-        EXPECT_EQ(status, by_deadline ? StatusCode::kDeadline
-                                      : StatusCode::kCancelled);
+        EXPECT_EQ(status,
+                  by_deadline ? StatusCode::kDeadline : StatusCode::kCancelled);
         EXPECT_EQ(server.Running().size(), latch.arrived() == 0 ? 0u : 1u);
       }
       latch.Open();
@@ -206,11 +206,10 @@ TEST_P(TransportTest, GivenUpWhileItIsAnswered) {
     Endpoint server = Open("server");
     Endpoint client = Open("client");
     Latch latch;
-    const auto service =
-        Serve(server, Worker{.Do = [&](std::string_view what) {
-                if (what == "x") latch.ArriveAndWait();
-                return std::string(size, 'a');
-              }});
+    const auto service = Serve(server, Worker{.Do = [&](std::string_view what) {
+                                 if (what == "x") latch.ArriveAndWait();
+                                 return std::string(size, 'a');
+                               }});
     const auto remote = Give(service, server, client);
     std::stop_source stop;
     Calling calling(remote, {.stop = stop.get_token()});
@@ -273,16 +272,15 @@ TEST_P(TransportTest, AHandlerGivesUpItsOwnCall) {
     const auto to_back = Give(behind, back, server);
     std::stop_source stop;
     Status inner;
-    const auto service =
-        Serve(server, Worker{.Do = [&](std::string_view what) {
-                inner = to_back
-                            ->Do(by_deadline
-                                     ? Within(100ms)
-                                     : CallOptions{.stop = stop.get_token()},
-                                 what)
-                            .status();
-                return "had " + inner.ToString();
-              }});
+    const auto service = Serve(
+        server, Worker{.Do = [&](std::string_view what) {
+          inner = to_back
+                      ->Do(by_deadline ? Within(100ms)
+                                       : CallOptions{.stop = stop.get_token()},
+                           what)
+                      .status();
+          return "had " + inner.ToString();
+        }});
     const auto remote = Give(service, server, client);
     Calling calling(remote, {});
     if (!by_deadline) {
@@ -314,8 +312,8 @@ TEST_P(TransportTest, ChainsThatAreGivenUpAllTheTime) {
                             return c_to_a->Do(what).value_or("none");
                           }});
   const auto at_b = Serve(b, Worker{.Do = [&](std::string_view what) {
-                            const auto in = std::chrono::microseconds(
-                                what.size() * 7 % 90);
+                            const auto in =
+                                std::chrono::microseconds(what.size() * 7 % 90);
                             for (int i = 0; i < 5; ++i) {
                               (void)b_to_c->Do(Within(in), what).ok();
                             }
@@ -389,10 +387,8 @@ TEST_P(TransportTest, NestedCallsInBothDirections) {
   a_to_b = Give(at_b, b, a);
   b_to_a = Give(at_a, a, b);
   EXPECT_EQ(a_to_b->Bounce({}, 100).value(), 100);
-  std::jthread from_a(
-      [&] { EXPECT_EQ(a_to_b->Bounce({}, 100).value(), 100); });
-  std::jthread from_b(
-      [&] { EXPECT_EQ(b_to_a->Bounce({}, 100).value(), 100); });
+  std::jthread from_a([&] { EXPECT_EQ(a_to_b->Bounce({}, 100).value(), 100); });
+  std::jthread from_b([&] { EXPECT_EQ(b_to_a->Bounce({}, 100).value(), 100); });
   from_a.join();
   from_b.join();
   AwaitQuiet();
@@ -456,7 +452,8 @@ TEST_P(TransportTest, SmallResultsForACallerWithoutMemory) {
     return std::string();
   }});
   const auto back = Give(mine, client, server);
-  Calling holding(back, {}, [] {}, std::string(3700, 'a'));
+  Calling holding(
+      back, {}, [] {}, std::string(3700, 'a'));
   latch.Await();
   const Status status = remote->Do("x").status();
   EXPECT_EQ(status, StatusCode::kOutOfMemory);
@@ -603,11 +600,10 @@ TEST_P(TransportTest, TheCalleeDiesWithCallsOut) {
   std::vector<Future<std::string>> futures;
   {
     Endpoint server = Open("server");
-    const auto service =
-        Serve(server, Worker{.Do = [&](std::string_view what) {
-                latch.ArriveAndWait();
-                return std::string(what);
-              }});
+    const auto service = Serve(server, Worker{.Do = [&](std::string_view what) {
+                                 latch.ArriveAndWait();
+                                 return std::string(what);
+                               }});
     const auto remote = Give(service, server, client);
     for (int i = 0; i < 100; ++i) futures.push_back(remote->Do.Async("x"));
     latch.Await();
@@ -664,14 +660,13 @@ class KillingTest : public TransportTest {
     const auto service = Serve(server, Worker{.Do = &Answered});
     const auto remote = Give(service, server, client);
     const auto mine = client.Create(Worker{.Do = &Answered});
-    const auto of_victim = callee ? Give(service, server, watcher)
-                                  : Give(mine, client, watcher);
+    const auto of_victim =
+        callee ? Give(service, server, watcher) : Give(mine, client, watcher);
     Latch told;
-    const DeathWatch watch =
-        of_victim.WatchDeath([&](DeathReason reason) {
-          EXPECT_EQ(reason, DeathReason::kDied);
-          told.Arrive();
-        });
+    const DeathWatch watch = of_victim.WatchDeath([&](DeathReason reason) {
+      EXPECT_EQ(reason, DeathReason::kDied);
+      told.Arrive();
+    });
     ASSERT_TRUE(watch.status().ok());
     AwaitQuiet();
     Endpoint& victim = callee ? server : client;
@@ -733,9 +728,9 @@ TEST_P(TransportTest, AFrozenCallee) {
   Endpoint server = Open("server");
   Endpoint client = Open("client");
   Latch noted;
-  const auto service = Serve(
-      server, Worker{.Do = &Answered,
-                     .Note = [&](std::string_view) { noted.Arrive(); }});
+  const auto service =
+      Serve(server, Worker{.Do = &Answered,
+                           .Note = [&](std::string_view) { noted.Arrive(); }});
   const auto remote = Give(service, server, client);
   AwaitQuiet();
   Proc raw = context().Open({.name = "raw"});
@@ -791,9 +786,9 @@ TEST_P(PolicyTest, Refuses) {
   Endpoint client = Open("client");
   Endpoint banned = Open({.name = "banned", .label = "banned"});
   const auto made = Serve(server, Worker{.Do = &Answered});
-  const auto service =
-      Serve(server, Worker{.Do = &Answered,
-                           .Make = [&] { return Proxy<Worker>(made); }});
+  const auto service = Serve(server, Worker{.Do = &Answered, .Make = [&] {
+                                              return Proxy<Worker>(made);
+                                            }});
   const auto remote = Give(service, server, client);
   const Object manager = banned.Manager();
   EXPECT_EQ(manager.Ping(), StatusCode::kRefused);
@@ -828,11 +823,11 @@ class RawTest : public ::testing::TestWithParam<bool> {
     options.service_manager = false;
     binder_.emplace(std::move(options));
     server_ = binder_->Open("server");
-    service_ = server_.Create(
-        Worker{.Do = &Answered,
-               .Note = [this](std::string_view) { ++noted_; },
-               .Take = [](const Proxy<Worker>&) {}},
-        {.run_on_callers = GetParam()});
+    service_ =
+        server_.Create(Worker{.Do = &Answered,
+                              .Note = [this](std::string_view) { ++noted_; },
+                              .Take = [](const Proxy<Worker>&) {}},
+                       {.run_on_callers = GetParam()});
     EXPECT_TRUE(server_.BecomeManager(service_).ok());
     server_.Serve();
     raw_ = binder_->context().Open({.name = "raw"});
@@ -864,9 +859,8 @@ class RawTest : public ::testing::TestWithParam<bool> {
           Answer answer{.command = incoming.command};
           answer.is_status = (reply.flags & kTfStatusCode) != 0;
           {
-            Reader reader(
-                {reinterpret_cast<const std::byte*>(reply.buffer),
-                 static_cast<std::size_t>(reply.data_size)});
+            Reader reader({reinterpret_cast<const std::byte*>(reply.buffer),
+                           static_cast<std::size_t>(reply.data_size)});
             if (answer.is_status) {
               answer.status = api_internal::ReadStatus(reader);
             } else {
@@ -955,8 +949,7 @@ TEST_P(RawTest, BadObjects) {
   payload.Fd(fd);
   const int before = CountFds();
   const TransactionData data = payload.Data();
-  const Answer answer = Send(
-      3, payload.data(), payload.offsets());
+  const Answer answer = Send(3, payload.data(), payload.offsets());
   EXPECT_EQ(answer.status, StatusCode::kMalformed);
   (void)data;
   // It has gone with the buffer.

@@ -149,7 +149,8 @@ TYPED_TEST(AbandonTest, AnsweredWhileACallHasComeBack) {
   this->Answer(ring.a, inner, 40);
   this->ExpectReply(ring.c, 40);
   ring.c.Write(Commands().Free(at_c.tr.buffer).Reply({}, 30));
-  this->ExpectReply(ring.c, 10);
+  EXPECT_EQ(ring.c.ReadCodes(), (BrList{kComplete}));
+  this->ExpectReply(ring.c, 10, {});
   this->ExpectReply(ring.b, 30);
   this->Answer(ring.b, at_b, 20);
   this->ExpectIdle(ring.a);
@@ -240,10 +241,10 @@ TEST_F(AbandonRaceTest, WhileSomebodyCallsBack) {
               Errc::kOk);
     const Result read = RunWriteRead(c.thread(), Commands(), kReadSize);
     EXPECT_EQ(read.Get(kReply).tr.code, 10u);
-    EXPECT_EQ(RunWriteRead(c.thread(),
-                           Commands().Free(read.Get(kReply).tr.buffer), 0)
-                  .error,
-              Errc::kOk);
+    EXPECT_EQ(
+        RunWriteRead(c.thread(), Commands().Free(read.Get(kReply).tr.buffer), 0)
+            .error,
+        Errc::kOk);
   });
   Actor<FineGrained<>> other = c.Spawn();
   const Received at_c = Receive(other);

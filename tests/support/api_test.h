@@ -137,19 +137,17 @@ class ApiTest : public ::testing::Test {
     options.service_manager = false;
     binder_.emplace(std::move(options));
     post_ = binder_->Open({.name = "post"});
-    post_service_ = post_.Create(PostOffice{.Put =
-                                                [this](Object object) {
-                                                  const std::lock_guard lock(
-                                                      mu_);
-                                                  std::swap(letter_, object);
-                                                },
-                                            .Get =
-                                                [this] {
-                                                  const std::lock_guard lock(
-                                                      mu_);
-                                                  return std::exchange(
-                                                      letter_, Object());
-                                                }});
+    post_service_ =
+        post_.Create(PostOffice{.Put =
+                                    [this](Object object) {
+                                      const std::lock_guard lock(mu_);
+                                      std::swap(letter_, object);
+                                    },
+                                .Get =
+                                    [this] {
+                                      const std::lock_guard lock(mu_);
+                                      return std::exchange(letter_, Object());
+                                    }});
     EXPECT_TRUE(post_.BecomeManager(post_service_).ok());
     state_ = core::Pin<core::Context<FineGrained<>>>(&context().state());
   }
@@ -255,8 +253,8 @@ class ApiTest : public ::testing::Test {
       return false;
     }
     for (const debug::ProcSnapshot& proc : s.procs) {
-      if (proc.buffers != 0 || proc.outstanding != 0 ||
-          !proc.todo.empty()) return false;
+      if (proc.buffers != 0 || proc.outstanding != 0 || !proc.todo.empty())
+        return false;
       for (const debug::ThreadSnapshot& thread : proc.threads) {
         if (!thread.stack.empty() || !thread.todo.empty()) return false;
       }
@@ -319,11 +317,11 @@ class ModeTest : public ApiTest, public ::testing::WithParamInterface<bool> {
   }
 };
 
-#define BINDERLITE_BOTH_MODES(Suite)                                      \
-  INSTANTIATE_TEST_SUITE_P(                                               \
-      Modes, Suite, ::testing::Bool(),                                    \
-      [](const ::testing::TestParamInfo<bool>& mode) -> std::string {     \
-        return mode.param ? "OnCallers" : "HandedOver";                   \
+#define BINDERLITE_BOTH_MODES(Suite)                                  \
+  INSTANTIATE_TEST_SUITE_P(                                           \
+      Modes, Suite, ::testing::Bool(),                                \
+      [](const ::testing::TestParamInfo<bool>& mode) -> std::string { \
+        return mode.param ? "OnCallers" : "HandedOver";               \
       })
 
 }  // namespace binderlite::testing

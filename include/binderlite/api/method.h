@@ -4,9 +4,11 @@
 //
 //   struct Greeter {
 //     static constexpr bl::InterfaceName kName = "demo.Greeter";
-//     bl::Method<1, std::string(std::string_view)> Hello;
-//     bl::OneWay<2, void(std::string_view)> Note;
+//     bl::Method<1, std::string(std::string_view)> Hello = {};
+//     bl::OneWay<2, void(std::string_view)> Note = {};
 //   };
+//
+// (Without the `= {}` GCC warns where a method is not given a handler.)
 //
 // A value of it is a service in the making: each method is given its handler,
 // any callable with the method's arguments (and, if it likes, a const Caller&

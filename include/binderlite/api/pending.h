@@ -55,7 +55,8 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls> {
   }
 
   // A call of `target` is about to go out, which is kept until it ends: nobody
-  // would hear of its death otherwise. Its number, or 0 if it has ended already.
+  // would hear of its death otherwise. Its number, or 0 if it has ended
+  // already.
   std::uint64_t Add(std::unique_ptr<Completion> completion,
                     std::shared_ptr<const ApiObject> target,
                     const CallOptions& options) {

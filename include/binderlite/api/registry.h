@@ -215,8 +215,9 @@ class ServiceRegistry {
       Tell(name);
     }
     // Tells the watchers of `name`, or one of them that has just come, what
-    // there is now. One thread at a time does so for all, so that what a watcher
-    // hears last is how it is. `watcher` has nothing to hear if there is none.
+    // there is now. One thread at a time does so for all, so that what a
+    // watcher hears last is how it is. `watcher` has nothing to hear if there
+    // is none.
     void Tell(std::string_view name, std::uint64_t watcher = 0) {
       {
         sync::MutexLock lock(mu_);

@@ -34,9 +34,9 @@ struct PresenceListener {
   // Of the interface.
   static constexpr InterfaceName kName = "binderlite.PresenceListener";
   // `service` has that name now, whether or not another had it before.
-  OneWay<1, void(std::string_view name, Object service)> OnPresent;
+  OneWay<1, void(std::string_view name, Object service)> OnPresent = {};
   // No service has that name any more.
-  OneWay<2, void(std::string_view name)> OnGone;
+  OneWay<2, void(std::string_view name)> OnGone = {};
 };
 
 // Where services are found by their names. See the head of this file.
@@ -44,15 +44,15 @@ struct ServiceManager {
   // Of the interface.
   static constexpr InterfaceName kName = "binderlite.ServiceManager";
   // Gives `service` a name; another of the same endpoint loses it.
-  Method<1, void(std::string_view name, Object service)> Add;
+  Method<1, void(std::string_view name, Object service)> Add = {};
   // The service of that name, or null.
-  Method<2, Object(std::string_view name)> Get;
+  Method<2, Object(std::string_view name)> Get = {};
   // The names that there are, sorted.
-  Method<3, std::vector<std::string>()> List;
+  Method<3, std::vector<std::string>()> List = {};
   // Has the listener told of `name`, at once if there is such a service.
-  Method<4, void(std::string_view name, Proxy<PresenceListener>)> Watch;
+  Method<4, void(std::string_view name, Proxy<PresenceListener>)> Watch = {};
   // Ends a Watch of the same listener and name.
-  Method<5, void(std::string_view name, Proxy<PresenceListener>)> Unwatch;
+  Method<5, void(std::string_view name, Proxy<PresenceListener>)> Unwatch = {};
 };
 
 // Service codes of its errors.

@@ -969,9 +969,8 @@ inline void RemoteObject::CallLater(const Request& request,
                                     std::unique_ptr<Completion> completion) {
   const Status watched = Watch();
   if (!watched.ok()) return completion->Done(watched, nullptr);
-  const std::uint64_t id =
-      process_->pending->Add(std::move(completion), shared_from_this(),
-                             *request.options);
+  const std::uint64_t id = process_->pending->Add(
+      std::move(completion), shared_from_this(), *request.options);
   if (id == 0) return;
   Request one_way = request;
   one_way.one_way = true;

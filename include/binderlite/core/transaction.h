@@ -102,8 +102,8 @@ class alignas(kCacheLine) Transaction : public Work {
   int saved_priority = 0;
 
   // The call that the sender was serving when it sent this one. Changes with
-  // the queues mutex of the sender's Proc held. Whoever follows it without that,
-  // through calls that are not its own, does so in a ChainWalk.
+  // the queues mutex of the sender's Proc held. Whoever follows it without
+  // that, through calls that are not its own, does so in a ChainWalk.
   std::atomic<Transaction*> from_parent{nullptr};
   // Answered early: the reply, which this owns, or `failure`, that there is
   // none. With the queues mutex of the sender's Proc held.

@@ -695,9 +695,8 @@ Errc Read(Call<L>& call, Sink& sink, bool nonblocking, sync::TimePoint deadline,
     // a flush.
     const bool owner_sleeps =
         call.is_guest() && self.lent.load(std::memory_order_acquire);
-    if (!owner_sleeps &&
-        (self.looper.load(std::memory_order_relaxed) & core::kLooperWaiting) !=
-            0) {
+    if (!owner_sleeps && (self.looper.load(std::memory_order_relaxed) &
+                          core::kLooperWaiting) != 0) {
       self.looper.fetch_and(~core::kLooperWaiting, std::memory_order_relaxed);
     }
     if (error != Errc::kOk) return error;
