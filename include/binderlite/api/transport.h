@@ -556,18 +556,10 @@ class DriverSink final : public ReplySink {
       return;
     }
     if (writer.fits()) {
-      if (HasDescriptors(writer)) {
-        // They are closed when this returns.
-        answered_ = true;
-        TransactionData data = {};
-        Conversation::Point(data, to_.reply_room_, writer);
-        (void)to_.thread_.Reply(data);
-        return;
-      }
       Leave(writer, 0);
       if (HasDescriptors()) {
         to_.outgoing_.reply = nullptr;
-        sent_ = to_.thread_.Reply(to_.reply_) == Errc::kOk;
+        (void)to_.thread_.Reply(to_.reply_);
       }
       return;
     }
@@ -602,16 +594,6 @@ class DriverSink final : public ReplySink {
   [[nodiscard]] bool answered() const { return answered_; }
 
  private:
-  [[nodiscard]] bool HasDescriptors(const Writer& writer) const {
-    for (const std::uint64_t offset : writer.offsets()) {
-      ObjectHeader header;
-      std::memcpy(&header, to_.reply_room_ + offset, sizeof(header));
-      if (header.type == static_cast<std::uint32_t>(ObjectType::kFd)) {
-        return true;
-      }
-    }
-    return false;
-  }
   static Status Shortened(const Status& status) {
     constexpr std::size_t kEnough = Conversation::kRoom / 2;
     std::string words(status.message().substr(0, kEnough));
