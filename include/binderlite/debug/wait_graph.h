@@ -70,6 +70,12 @@ class Batch {
   }
   [[nodiscard]] bool complete() const { return wanted_ == items_.size(); }
   [[nodiscard]] const std::vector<T>& items() const { return items_; }
+  // The driver's tables have no order.
+  template <class Key>
+  void SortBy(Key key) {
+    std::sort(items_.begin(), items_.end(),
+              [&key](const T& a, const T& b) { return key(a) < key(b); });
+  }
 
  private:
   std::vector<T> items_;
@@ -197,7 +203,8 @@ void TakeThread(const core::Thread<L>& thread, ProcFacts<L>& facts)
       if (t == top) fact.waits = t->id;
       facts.calls.Add(FactOf<L>(*t, CallPlace::kOnItsWay));
     }
-    t = incoming ? t->to_parent : t->from_parent;
+    t = incoming ? t->to_parent
+                 : t->from_parent.load(std::memory_order_relaxed);
   }
   {
     sync::MutexLock waiters(thread.proc->waiters_mu);
@@ -213,12 +220,13 @@ void TakeQueues(const core::Proc<L>& proc, ProcFacts<L>& facts) {
     sync::MutexLock queues(proc.queues_mu);
     facts.dead = proc.is_dead;
     facts.queued = TakeList<L>(proc.todo, /*tid=*/0, facts.calls);
-    for (const auto& [tid, pin] : proc.threads) {
-      const core::Thread<L>& thread = *pin;
+    proc.threads.ForEach([&facts](const core::Thread<L>& thread) {
       thread.proc->queues_mu.AssertHeld();
       TakeThread<L>(thread, facts);
-    }
-    for (const auto& [ptr, node] : proc.nodes) facts.pins.Add(node);
+    });
+    proc.nodes.ForEach([&facts](core::Node<L>& node) {
+      facts.pins.Add(core::Pin<core::Node<L>>(&node));
+    });
   }
   for (const core::Pin<core::Node<L>>& pin : facts.pins.items()) {
     const core::Node<L>& node = *pin;
@@ -256,9 +264,12 @@ class Taker {
     for (int i = 0; i < kTries && (i == 0 || !procs.complete()); ++i) {
       procs.Prepare();
       sync::MutexLock lock(context_.mu);
-      for (const auto& proc : context_.procs) procs.Add(proc);
+      context_.procs.ForEach([&procs](core::Proc<L>& proc) {
+        procs.Add(core::Pin<core::Proc<L>>(&proc));
+      });
     }
     if (!procs.complete()) g_.incomplete = true;
+    procs.SortBy([](const auto& proc) { return proc->id; });
     for (const auto& proc : procs.items()) {
       index_.emplace(proc->id, index_.size());
     }
@@ -281,14 +292,14 @@ class Taker {
       facts.Prepare();
       {
         sync::MutexLock lock(proc.tasks_mu);
-        for (const auto& [tid, task] : proc.tasks) {
+        proc.tasks.ForEach([&facts](const core::Task<L>& task) {
           facts.tasks.Add(
-              {.task = &*task,
-               .tid = tid,
-               .busy = task->busy(),
-               .parked = task->parker.parked(),
-               .stage = task->lock_stage.load(std::memory_order_relaxed)});
-        }
+              {.task = &task,
+               .tid = task.tid,
+               .busy = task.busy(),
+               .parked = task.parker.parked(),
+               .stage = task.lock_stage.load(std::memory_order_relaxed)});
+        });
         for (const auto& task : proc.freezing_tasks) {
           facts.freezers.Add(&*task);
         }
@@ -308,26 +319,27 @@ class Taker {
   }
 
   // From here on no lock but that of the arena.
-  void Write(core::Proc<L>& proc, const ProcFacts<L>& facts) {
+  void Write(core::Proc<L>& proc, ProcFacts<L>& facts) {
     const std::size_t index = g_.procs.size();
     const auto usage = proc.arena.usage();
     const auto counters = proc.counters.snapshot();
-    g_.procs.push_back(
-        {.id = proc.id,
-         .pid = proc.options.pid,
-         .name = proc.options.name,
-         .seen = facts.seen,
-         .dead = facts.dead,
-         .frozen = proc.is_frozen.load(),
-         .max_threads = counters.max,
-         .requested = counters.requested,
-         .started = counters.started,
-         .queued = facts.queued,
-         .outstanding = proc.outstanding.load(std::memory_order_relaxed),
-         .arena_size = usage.mapped ? usage.size : 0,
-         .arena_free = usage.free_bytes,
-         .arena_free_async = usage.free_async});
+    g_.procs.push_back({.id = proc.id,
+                        .pid = proc.options.pid,
+                        .name = proc.options.name,
+                        .seen = facts.seen,
+                        .dead = facts.dead,
+                        .frozen = proc.is_frozen.load(),
+                        .max_threads = counters.max,
+                        .requested = counters.requested,
+                        .started = counters.started,
+                        .queued = facts.queued,
+                        .outstanding = proc.outstanding.load(),
+                        .arena_size = usage.mapped ? usage.size : 0,
+                        .arena_free = usage.free_bytes,
+                        .arena_free_async = usage.free_async});
     for (const CallFact& call : facts.calls.items()) See(call);
+    facts.tasks.SortBy([](const TaskFact& task) { return task.tid; });
+    facts.nodes.SortBy([](const NodeFact& node) { return node.id; });
     WriteThreads(index, facts);
     if (facts.nodes.items().empty() && served_here_ == 0) return;
     // Which one-ways it has in its hands, and to which nodes calls went.
@@ -476,12 +488,12 @@ template <LockingPolicy L>
 [[nodiscard]] bool MayWait(core::Context<L>& context) {
   if (context.entry.waiters() > 0) return true;
   sync::MutexLock lock(context.mu);
-  return std::any_of(
-      context.procs.begin(), context.procs.end(),
-      [](const core::Pin<core::Proc<L>>& proc) {
-        return proc->outstanding.load(std::memory_order_relaxed) > 0 ||
-               proc->freezers.load(std::memory_order_relaxed) > 0;
-      });
+  bool may = false;
+  context.procs.ForEach([&may](const core::Proc<L>& proc) {
+    may = may || proc.outstanding.load() > 0 ||
+          proc.freezers.load(std::memory_order_relaxed) > 0;
+  });
+  return may;
 }
 
 }  // namespace binderlite::debug
