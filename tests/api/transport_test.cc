@@ -203,28 +203,44 @@ TEST_P(TransportTest, GivenUpWhileTheHandlerRuns) {
 TEST_P(TransportTest, GivenUpWhileItIsAnswered) {
   if (here()) GTEST_SKIP() << "one OS thread does both";
   for (const std::size_t size : {1, 100'000}) {
-    Endpoint server = Open("server");
-    Endpoint client = Open("client");
-    Latch latch;
-    const auto service = Serve(server, Worker{.Do = [&](std::string_view what) {
-                                 if (what == "x") latch.ArriveAndWait();
-                                 return std::string(size, 'a');
-                               }});
-    const auto remote = Give(service, server, client);
-    std::stop_source stop;
-    Calling calling(remote, {.stop = stop.get_token()});
-    latch.Await();
-    const std::int32_t looper = OnlyHandler(server);
-    const int before = gates().Visits(Point::kSending, looper);
-    gates().Close(Point::kSending, looper);
-    latch.Open();
-    gates().WaitFor(Point::kSending, looper, before + 1);
-    stop.request_stop();
-    EXPECT_EQ(calling.Join().status(), StatusCode::kCancelled);
-    gates().Open(Point::kSending, looper);
-    AwaitQuiet();
-    EXPECT_EQ(remote->Do("y").value().size(), size);
-    AwaitQuiet();
+    for (const bool by_deadline : {false, true}) {
+      Endpoint server = Open("server");
+      Endpoint client = Open("client");
+      // A deadline may pass before the handler has begun.
+      for (auto timeout = 100ms;; timeout *= 2) {
+        Latch latch;
+        const auto service =
+            Serve(server, Worker{.Do = [&](std::string_view what) {
+                    if (what == "x") latch.ArriveAndWait();
+                    return std::string(size, 'a');
+                  }});
+        const auto remote = Give(service, server, client);
+        std::stop_source stop;
+        Calling calling(remote,
+                        by_deadline ? Within(timeout)
+                                    : CallOptions{.stop = stop.get_token()},
+                        [&] { latch.Poke(); });
+        latch.Await();
+        const bool began = latch.arrived() != 0;
+        std::int32_t looper = 0;
+        if (began) {
+          looper = OnlyHandler(server);
+          const int before = gates().Visits(Point::kSending, looper);
+          gates().Close(Point::kSending, looper);
+          latch.Open();
+          gates().WaitFor(Point::kSending, looper, before + 1);
+          if (!by_deadline) stop.request_stop();
+        }
+        EXPECT_EQ(calling.Join().status(),
+                  by_deadline ? StatusCode::kDeadline : StatusCode::kCancelled);
+        if (began) gates().Open(Point::kSending, looper);
+        latch.Open();
+        AwaitQuiet();
+        EXPECT_EQ(remote->Do("y").value().size(), size);
+        AwaitQuiet();
+        if (began) break;
+      }
+    }
   }
 }
 
@@ -255,6 +271,51 @@ TEST_P(TransportTest, GivenUpWhenItIsAnswered) {
   AwaitQuiet();
   EXPECT_EQ(remote->Do("y").value(), "y!");
   AwaitQuiet();
+}
+
+// The same with a deadline, which has passed when the caller looks: whichever
+// it finds first, nothing is left.
+TEST_P(TransportTest, LateWhenItIsAnswered) {
+  if (here()) GTEST_SKIP() << "the caller does not wait";
+  Endpoint server = Open("server");
+  Endpoint client = Open("client");
+  for (auto timeout = 100ms;; timeout *= 2) {
+    Latch latch;
+    const auto service = Serve(server, Worker{.Do = [&](std::string_view what) {
+                                 if (what == "x") latch.ArriveAndWait();
+                                 return std::string(what) + "!";
+                               }});
+    const auto remote = Give(service, server, client);
+    const CallOptions options = Within(timeout);
+    Calling calling(remote, options, [&] {
+      latch.Poke();
+      Touch();
+    });
+    latch.Await();
+    std::int32_t caller = 0;
+    if (latch.arrived() != 0) {
+      AwaitState(
+          [&] { return calling.done || (caller = OnlyCaller(client)) != 0; });
+    }
+    if (caller == 0) {  // It was late before that.
+      latch.Open();
+      EXPECT_EQ(calling.Join().status(), StatusCode::kDeadline);
+      AwaitQuiet();
+      continue;
+    }
+    gates().Close(Point::kWoken, caller);
+    latch.Open();
+    while (std::chrono::steady_clock::now() < options.deadline) {
+      std::this_thread::yield();
+    }
+    gates().Open(Point::kWoken, caller);
+    const Result<std::string>& result = calling.Join();
+    EXPECT_TRUE(result.ok() || result.status() == StatusCode::kDeadline);
+    AwaitQuiet();
+    EXPECT_EQ(remote->Do("y").value(), "y!");
+    AwaitQuiet();
+    break;
+  }
 }
 
 // A handler gives up its own call; the one that it serves can be answered. All
@@ -964,13 +1025,92 @@ TEST_P(RawTest, BadObjects) {
 }
 
 // Results of calls that there are not, and rubbish, for the object that takes
-// results.
-TEST_P(RawTest, FalseResults) {
-  Endpoint client = binder_->Open("client");
-  Latch latch;
-  auto pending = Proxy<Worker>(client.Manager())->Do.Async("x");
-  EXPECT_EQ(pending.Get().value(), "x!");
+// them: a raw Proc is called, and answers so.
+TEST(RawResultTest, OnlyTheRightOneEndsTheCall) {
+  BinderOptions options;
+  options.service_manager = false;
+  Binder binder(std::move(options));
+  Proc raw = binder.context().Open({.name = "raw"});
+  Thread thread = raw.Attach();
+  ASSERT_EQ(thread.SetContextMgr(), Errc::kOk);
+  Endpoint client = binder.Open("client");
+  auto future = Proxy<Worker>(client.Manager())->Do.Async("x");
+  EXPECT_EQ(client.pending_calls(), 1u);
+
+  // The call has its header, then the object for the result.
+  Incoming call;
+  while (!call.is_transaction()) {
+    ASSERT_EQ(thread.NextWork(call), Errc::kOk);
+  }
+  api_internal::RequestHeader header;
+  std::memcpy(&header, reinterpret_cast<const void*>(call.transaction.buffer),
+              sizeof(header));
+  FlatObject port;
+  ASSERT_EQ(call.transaction.offsets_size, sizeof(std::uint64_t));
+  std::uint64_t offset = 0;
+  std::memcpy(&offset, reinterpret_cast<const void*>(call.transaction.offsets),
+              sizeof(offset));
+  std::memcpy(&port,
+              reinterpret_cast<const void*>(call.transaction.buffer + offset),
+              sizeof(port));
+
+  const auto send = [&](std::uint32_t code, std::uint32_t flags,
+                        std::span<const std::byte> bytes) {
+    TransactionData data = {};
+    data.target.handle = port.handle;
+    data.code = code;
+    data.flags = flags;
+    data.buffer = AddressOf(bytes.data());
+    data.data_size = bytes.size();
+    EXPECT_EQ(thread.Transact(data), Errc::kOk);
+    const Br last = flags != 0 ? Br::BR_TRANSACTION_COMPLETE : Br::BR_REPLY;
+    Incoming incoming;
+    while (incoming.command != last) {
+      ASSERT_EQ(thread.NextWork(incoming), Errc::kOk);
+      ASSERT_NE(incoming.command, Br::BR_FAILED_REPLY);
+      ASSERT_NE(incoming.command, Br::BR_DEAD_REPLY);
+    }
+    if (flags == 0) {
+      EXPECT_EQ(incoming.transaction.flags & kTfStatusCode, kTfStatusCode);
+      EXPECT_EQ(thread.FreeBuffer(incoming.transaction.buffer), Errc::kOk);
+    }
+  };
+  struct Result {
+    Result(const api_internal::InterfaceInfo& interface,
+           std::uint64_t pending) {
+      const api_internal::RequestHeader head = {
+          .interface_id = interface.id,
+          .deadline = std::numeric_limits<std::int64_t>::max()};
+      Writer writer(room);
+      writer.Bytes(&head, sizeof(head), 8);
+      writer.Number(pending);
+      writer.Number(std::uint64_t{0});
+      WriteArguments(writer, std::string_view("x!"));
+      bytes = std::span<const std::byte>(room).first(writer.size());
+    }
+    alignas(8) std::byte room[128];
+    std::span<const std::byte> bytes;
+  };
+  const Result right(api_internal::kReplyPort, header.pending);
+  const Result unknown(api_internal::kReplyPort, header.pending + 1);
+  const Result other({"test.Other", api_internal::IdOf("test.Other")},
+                     header.pending);
+  constexpr std::size_t kEnough = sizeof(header) + 2 * sizeof(std::uint64_t);
+  for (std::size_t size = 0; size < kEnough; ++size) {
+    send(api_internal::kResultCode, kTfOneWay, right.bytes.first(size));
+    send(api_internal::kResultCode, 0, right.bytes.first(size));
+  }
+  send(api_internal::kResultCode, 0, right.bytes);  // Waits for an answer.
+  send(api_internal::kResultCode, kTfOneWay, unknown.bytes);
+  send(api_internal::kResultCode, kTfOneWay, other.bytes);
+  send(api_internal::kResultCode + 1, kTfOneWay, right.bytes);
+  // One-ways of a node come in order: all of these had come before this one.
+  send(api_internal::kResultCode, kTfOneWay, right.bytes);
+  EXPECT_EQ(future.Get().value(), "x!");
   EXPECT_EQ(client.pending_calls(), 0u);
+  // Once is enough.
+  send(api_internal::kResultCode, kTfOneWay, right.bytes);
+  EXPECT_EQ(thread.FreeBuffer(call.transaction.buffer), Errc::kOk);
 }
 
 }  // namespace

@@ -764,8 +764,11 @@ class ReplyPortHandler final : public Handler {
  public:
   explicit ReplyPortHandler(std::shared_ptr<PendingCalls> pending)
       : pending_(std::move(pending)) {}
-  void Run(const Caller& /*caller*/, Reader& arguments,
-           ReplySink& /*reply*/) override {
+  void Run(const Caller& caller, Reader& arguments, ReplySink& reply) override {
+    // Whoever waits for an answer to a result has made that up.
+    if (!caller.is_one_way()) {
+      return reply.Fail(Status(StatusCode::kRefused, Delivery::kYes));
+    }
     std::uint64_t id = 0;
     std::uint64_t failed = 0;
     if (!arguments.Number(id) || !arguments.Number(failed)) return;
