@@ -11,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include "binderlite/sync/mutex_lock.h"
 #include "support/api_test.h"
 
 namespace binderlite::testing {
@@ -110,7 +111,9 @@ TEST_P(LocalTest, ManyObjectsThatGo) {
   }
   AwaitState([&] { return SnapshotOf(server).nodes.size() <= 1; });
   AwaitQuiet();
-  EXPECT_LE(server.proc().state().on_callers.size(), 1u);
+  auto& state = server.proc().state();
+  const sync::MutexLock queues(state.queues_mu);
+  EXPECT_LE(state.on_callers.size(), 1u);
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ class StoredTest : public ApiTest {
 };
 
 TEST_F(StoredTest, ReadsWhatWasWritten) {
-  for (const std::size_t size : {0, 10, 600, 100'000}) {
+  for (const std::size_t size : {0u, 10u, 600u, 100'000u}) {
     StoredPayload payload(process());
     ASSERT_EQ(payload.Fill([&](Writer& writer) {
       WriteArguments(writer, std::string(size, 'a'), object_, 7);

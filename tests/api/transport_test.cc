@@ -202,7 +202,7 @@ TEST_P(TransportTest, GivenUpWhileTheHandlerRuns) {
 // The looper is in the middle of sending the reply.
 TEST_P(TransportTest, GivenUpWhileItIsAnswered) {
   if (here()) GTEST_SKIP() << "one OS thread does both";
-  for (const std::size_t size : {1, 100'000}) {
+  for (const std::size_t size : {1u, 100'000u}) {
     for (const bool by_deadline : {false, true}) {
       Endpoint server = Open("server");
       Endpoint client = Open("client");

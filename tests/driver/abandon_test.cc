@@ -213,9 +213,9 @@ TEST_F(AbandonRaceTest, WhileItIsAnswered) {
   auto [manager, service, client, handle] = Connected();
   client.Write(Commands().Transact(handle));
   const Received call = Receive(service);
-  const Result result =
-      AtSending(service, Commands().Free(call.tr.buffer).Reply({}, 7),
-                [&] { EXPECT_EQ(client.thread().Abandon(), Errc::kOk); });
+  const Result result = AtSending(
+      service, Commands().Free(call.tr.buffer).Reply({}, 7),
+      [&client = client] { EXPECT_EQ(client.thread().Abandon(), Errc::kOk); });
   EXPECT_EQ(result.codes(), (BrList{kNoop, kComplete}));
   ExpectNothing(client);
   EXPECT_EQ(SnapshotOf(client).buffers, 0u);
@@ -233,7 +233,7 @@ TEST_F(AbandonRaceTest, WhileSomebodyCallsBack) {
   a.Write(Commands().Transact(to_b, {}, 2));
   const Received at_b = Receive(b);
   b.proc().SetNonblocking(true);
-  (void)AtSending(b, Commands().Transact(to_c, {}, 3), [&] {
+  (void)AtSending(b, Commands().Transact(to_c, {}, 3), [&a = a, &c = c, &at_a] {
     EXPECT_EQ(a.thread().Abandon(), Errc::kOk);
     EXPECT_EQ(RunWriteRead(a.thread(),
                            Commands().Free(at_a.tr.buffer).Reply({}, 10), 0)
