@@ -6,8 +6,11 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -56,6 +59,47 @@ TEST(ServiceManagerTest, WatchesAreMovedAndEnded) {
   came.Await();
   a.End();
   a.End();
+}
+
+// The callback holds what goes right after the watch.
+TEST(ServiceManagerTest, TheEndOfAWatchWaitsForItsCallback) {
+  Binder binder;
+  Endpoint client = binder.Open("client");
+  EXPECT_TRUE(client.Publish("x", client.Create(Worker{})).ok());
+  Latch in;
+  std::atomic<bool> ended{false};
+  std::jthread releaser;
+  {
+    const PresenceWatch watch =
+        client.WatchPresence("x", [&](std::string_view, const Object&) {
+          in.ArriveAndWait();
+          EXPECT_FALSE(ended);
+        });
+    in.Await();
+    // It may still be on its way to the end of the watch when this runs.
+    releaser = std::jthread([&in] { in.Open(); });
+  }
+  ended = true;
+}
+
+TEST(ServiceManagerTest, AWatchCanEndItself) {
+  Binder binder;
+  Endpoint client = binder.Open("client");
+  Latch done;
+  std::optional<PresenceWatch> watch;
+  watch.emplace(client.WatchPresence("x", [&](std::string_view, const Object&) {
+    watch.reset();
+    done.Arrive();
+  }));
+  EXPECT_TRUE(client.Publish("x", client.Create(Worker{})).ok());
+  done.Await();
+  EXPECT_FALSE(watch.has_value());
+}
+
+TEST(ServiceManagerTest, WithoutLoopersNobodyWaits) {
+  Binder binder;
+  Endpoint client = binder.Open({.name = "client", .loopers = 0});
+  EXPECT_EQ(client.Wait<Worker>("x").status(), StatusCode::kFailed);
 }
 
 }  // namespace

@@ -36,41 +36,66 @@ enum class DeathReason : std::uint8_t {
 
 namespace api_internal {
 
+// Around a callback that its user can end: afterwards it does not begin any
+// more, and does not run, but in the thread that has ended it. It runs in one
+// thread at a time, where it may be called again while it runs.
+class CallbackGate {
+ public:
+  // False: it has ended. Otherwise, Leave follows. `last`: it ends with this.
+  [[nodiscard]] bool Enter(bool last = false) {
+    sync::MutexLock lock(mu_);
+    AwaitOthers();
+    if (ended_) return false;
+    ended_ = last;
+    running_in_ = std::this_thread::get_id();
+    ++depth_;
+    return true;
+  }
+  void Leave() {
+    sync::MutexLock lock(mu_);
+    if (--depth_ == 0) running_in_ = std::thread::id();
+  }
+  // Waits for the callback if it runs in another thread.
+  void End() {
+    sync::MutexLock lock(mu_);
+    ended_ = true;
+    AwaitOthers();
+  }
+
+ private:
+  void AwaitOthers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    // A condition may be looked at by another thread.
+    const auto free = [this, self = std::this_thread::get_id()] {
+      mu_.AssertHeld();
+      return depth_ == 0 || running_in_ == self;
+    };
+    mu_.Await(absl::Condition(&free));
+  }
+
+  absl::Mutex mu_;
+  bool ended_ ABSL_GUARDED_BY(mu_) = false;
+  int depth_ ABSL_GUARDED_BY(mu_) = 0;
+  std::thread::id running_in_ ABSL_GUARDED_BY(mu_);
+};
+
 class DeathListener {
  public:
   explicit DeathListener(std::function<void(DeathReason)> callback)
       : callback_(std::move(callback)) {}
 
+  // The first one counts.
   void Fire(DeathReason reason) {
-    {
-      sync::MutexLock lock(mu_);
-      if (ended_) return;
-      ended_ = true;
-      running_in_ = std::this_thread::get_id();
-    }
+    if (!gate_.Enter(/*last=*/true)) return;
     callback_(reason);
     callback_ = nullptr;  // Its captures go where no lock is held.
-    sync::MutexLock lock(mu_);
-    running_in_ = std::thread::id();
+    gate_.Leave();
   }
-
   // Waits for the callback if it runs in another thread.
-  void End() {
-    sync::MutexLock lock(mu_);
-    ended_ = true;
-    if (running_in_ == std::this_thread::get_id()) return;
-    const auto idle = [this] {
-      mu_.AssertHeld();
-      return running_in_ == std::thread::id();
-    };
-    mu_.Await(absl::Condition(&idle));
-  }
+  void End() { gate_.End(); }
 
  private:
-  absl::Mutex mu_;
-  bool ended_ ABSL_GUARDED_BY(mu_) = false;
-  std::thread::id running_in_ ABSL_GUARDED_BY(mu_);
-  std::function<void(DeathReason)> callback_;  // Only whoever set ended_.
+  CallbackGate gate_;
+  std::function<void(DeathReason)> callback_;  // Only of who has entered.
 };
 
 }  // namespace api_internal

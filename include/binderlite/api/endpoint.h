@@ -188,6 +188,10 @@ class Endpoint {
   template <class I>
   [[nodiscard]] Result<Proxy<I>> Wait(std::string_view name,
                                       const CallOptions& options = {}) {
+    if (process_->options.loopers == 0) {
+      return Status(StatusCode::kFailed, Delivery::kNo,
+                    "an endpoint without loopers cannot wait for a service");
+    }
     auto present = std::make_shared<Present>();
     const std::stop_callback on_stop(
         options.stop, [&present] { present->End(StatusCode::kCancelled); });
@@ -215,22 +219,12 @@ class Endpoint {
   }
   // Calls `callback` with the service of that name, if there is one, and then
   // whenever that changes; null: it is gone.
-  [[nodiscard]] PresenceWatch WatchPresence(
-      std::string_view name,
-      std::function<void(std::string_view name, const Object& service)>
-          callback) {
-    auto shared = std::make_shared<decltype(callback)>(std::move(callback));
-    return PresenceWatch(
-        manager_proxy(), name,
-        Create(PresenceListener{
-            .OnPresent =
-                [shared](std::string_view which, const Object& service) {
-                  (*shared)(which, service);
-                },
-            .OnGone =
-                [shared](std::string_view which) {
-                  (*shared)(which, Object());
-                }}));
+  [[nodiscard]] PresenceWatch WatchPresence(std::string_view name,
+                                            PresenceWatch::Callback callback) {
+    return PresenceWatch(manager_proxy(), name, std::move(callback),
+                         [this](PresenceListener listener) {
+                           return Create(std::move(listener));
+                         });
   }
   // The names of all services.
   [[nodiscard]] Result<std::vector<std::string>> List(

@@ -24,8 +24,11 @@
 #include <utility>
 #include <vector>
 
+#include "binderlite/api/death_watch.h"
 #include "binderlite/api/method.h"
+#include "binderlite/api/object.h"
 #include "binderlite/api/proxy.h"
+#include "binderlite/api/status.h"
 
 namespace binderlite {
 
@@ -59,9 +62,13 @@ struct ServiceManager {
 enum ServiceManagerError : std::int32_t { kAlreadyThere = 1, kBadName = 2 };
 
 // Tells of a service's coming and going for as long as it lives, by a looper of
-// the endpoint that has made it. After its destruction no callback begins.
+// the endpoint that has made it. After its destruction the callback does not
+// begin any more, and has ended, unless it is destroyed in the callback itself.
 class [[nodiscard]] PresenceWatch {
  public:
+  using Callback =
+      std::function<void(std::string_view name, const Object& service)>;
+
   // Watches nothing.
   PresenceWatch() = default;
   PresenceWatch(PresenceWatch&&) noexcept = default;
@@ -70,6 +77,7 @@ class [[nodiscard]] PresenceWatch {
       End();
       manager_ = std::move(other.manager_);
       name_ = std::move(other.name_);
+      told_ = std::move(other.told_);
       listener_ = std::move(other.listener_);
       status_ = std::move(other.status_);
     }
@@ -77,12 +85,20 @@ class [[nodiscard]] PresenceWatch {
   }
   ~PresenceWatch() { End(); }
 
-  // For Endpoint::WatchPresence.
+  // For Endpoint::WatchPresence: create(PresenceListener) makes a Service.
+  template <class Create>
   PresenceWatch(Proxy<ServiceManager> manager, std::string_view name,
-                Service<PresenceListener> listener)
+                Callback callback, Create create)
       : manager_(std::move(manager)),
         name_(name),
-        listener_(std::move(listener)),
+        told_(std::make_shared<Told>(std::move(callback))),
+        listener_(create(PresenceListener{
+            .OnPresent =
+                [told = told_](std::string_view which, const Object& service) {
+                  told->Call(which, service);
+                },
+            .OnGone = [told = told_](
+                          std::string_view which) { told->Call(which, {}); }})),
         status_(manager_->Watch(name_, listener_)) {}
 
   // Whether it watches, or why not.
@@ -92,11 +108,24 @@ class [[nodiscard]] PresenceWatch {
     if (!listener_) return;
     if (status_.ok()) (void)manager_->Unwatch(name_, listener_).ok();
     listener_ = {};
+    std::exchange(told_, nullptr)->gate.End();
   }
 
  private:
+  struct Told {
+    explicit Told(Callback its_callback) : callback(std::move(its_callback)) {}
+    void Call(std::string_view name, const Object& service) {
+      if (!gate.Enter()) return;
+      callback(name, service);
+      gate.Leave();
+    }
+    const Callback callback;
+    api_internal::CallbackGate gate;
+  };
+
   Proxy<ServiceManager> manager_;
   std::string name_;
+  std::shared_ptr<Told> told_;
   Service<PresenceListener> listener_;
   Status status_;
 };
