@@ -7,7 +7,7 @@
 #   need PACKAGE...   installs the Debian packages that are missing
 #   say TEXT...       prints a heading
 #   usage             prints the comment on top of the script and exits with 2
-#   build PRESET [ARGUMENT...]  configures and builds a preset
+#   build PRESET [-DNAME=VALUE...] [ARGUMENT...]  configures and builds a preset
 #   run_tests PRESET  runs the tests of a preset
 #   need_gcc_build, need_clang_build  the packages that building takes
 
@@ -59,10 +59,16 @@ need_clang_build() {
 build() {
   local launcher=${CMAKE_CXX_COMPILER_LAUNCHER-}
   if [[ -z $launcher ]] && command -v ccache >/dev/null; then launcher=ccache; fi
-  say "$1: configure"
-  CMAKE_CXX_COMPILER_LAUNCHER=$launcher cmake --preset "$1"
-  say "$1: build"
-  cmake --build --preset "$@"
+  local preset=$1 cache=()
+  shift
+  while [[ ${1-} == -D* ]]; do
+    cache+=("$1")
+    shift
+  done
+  say "$preset: configure"
+  CMAKE_CXX_COMPILER_LAUNCHER=$launcher cmake --preset "$preset" "${cache[@]}"
+  say "$preset: build"
+  cmake --build --preset "$preset" "$@"
 }
 
 run_tests() {
