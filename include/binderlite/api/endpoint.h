@@ -163,8 +163,9 @@ class Endpoint {
 
   // --- Services by name ------------------------------------------------------
 
-  // Has the service manager know `object` as `name`, until this endpoint is
-  // closed. Its errors: api/service_manager.h; kDead: there is no manager.
+  // Has the service manager know `object` as `name`, and hold it, until this
+  // endpoint is closed or publishes something else under that name. Its errors:
+  // api/service_manager.h; kDead: there is no manager.
   Status Publish(std::string_view name, const Object& object,
                  const CallOptions& options = {}) {
     return manager_proxy()->Add(options, name, object);
@@ -211,7 +212,10 @@ class Endpoint {
     Object service;
     for (;;) {
       const Status status = present->Await(service, options.deadline);
-      if (!status.ok()) return status;
+      if (!status.ok()) {
+        return Status(status.code(), status.delivery(),
+                      "no service '" + std::string(name) + "'");
+      }
       Result<Proxy<I>> proxy = service.As<I>(options);
       // It may have died, and the manager not have heard of it yet.
       if (proxy.ok() || proxy.status() != StatusCode::kDead) return proxy;

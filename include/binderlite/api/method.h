@@ -302,16 +302,20 @@ class MethodOf<kTheCode, kIsOneWay, R(Raw...)> : public MethodBase {
 
   // What the compiler finds when nothing above fits.
   template <class... Wrong>
-  requires(!Fits<Wrong...>()) void operator()(Wrong&&...) const {
+  requires(!Fits<Wrong...>()) ResultOf<R>
+  operator()(Wrong&&...) const {
     static_assert(kNever<void(Wrong...)>,
                   "binderlite: the arguments of this call are not those of "
-                  "the method");
+                  "the method (options, if there are any, come first)");
+    return Status(StatusCode::kFailed);
   }
   template <class... Wrong>
-  requires(!Fits<Wrong...>()) void Async(Wrong&&...) const {
+  requires(!Fits<Wrong...>()) Future<R> Async(Wrong&&...)
+  const {
     static_assert(kNever<void(Wrong...)>,
                   "binderlite: the arguments of this call are not those of "
-                  "the method");
+                  "the method (options, if there are any, come first)");
+    return {};
   }
   template <class F>
   requires(!std::is_base_of_v<MethodBase, std::remove_cvref_t<F>>) void

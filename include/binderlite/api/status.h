@@ -255,16 +255,16 @@ class [[nodiscard]] Result {
   [[nodiscard]] T value_or(T other) && {
     return ok() ? *std::move(value_) : std::move(other);
   }
-  // Only if ok().
-  [[nodiscard]] T& operator*() & { return *value_; }
+  // Like value(), it ends the program if there is none.
+  [[nodiscard]] T& operator*() & { return value(); }
   // Likewise.
-  [[nodiscard]] const T& operator*() const& { return *value_; }
+  [[nodiscard]] const T& operator*() const& { return value(); }
   // Likewise; not a reference, as value().
-  [[nodiscard]] T operator*() && { return *std::move(value_); }
+  [[nodiscard]] T operator*() && { return std::move(*this).value(); }
   // Likewise.
-  [[nodiscard]] T* operator->() { return &*value_; }
+  [[nodiscard]] T* operator->() { return &value(); }
   // Likewise.
-  [[nodiscard]] const T* operator->() const { return &*value_; }
+  [[nodiscard]] const T* operator->() const { return &value(); }
 
  private:
   std::optional<T> value_;

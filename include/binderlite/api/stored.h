@@ -78,7 +78,8 @@ class StoredPayload final : public ObjectWriter, public ObjectReader {
       std::memcpy(&flat, &all[at], sizeof(flat));
       at += sizeof(flat);
       if (!objects_[flat.binder]->Flatten(process_, flat)) {
-        return writer.Fail("an object that cannot be sent");
+        return writer.Fail(
+            "an object of another endpoint, which alone can send it");
       }
       writer.Binder(flat);
     }

@@ -145,7 +145,7 @@ class Writer {
     // What is only counted is of one size anyway.
     if (!failed() && size_ <= capacity_ &&
         (objects_ == nullptr || !objects_->Flatten(object, flat))) {
-      Fail("an object that cannot be sent");
+      Fail("an object of another endpoint, which alone can send it");
     }
     Binder(flat);
   }
