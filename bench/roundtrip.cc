@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Synchronous round trips between two threads: the driver through its typed
-// operations and through byte streams, as it comes (typed, streams), and through
-// the typed API (api, and on the caller's thread, api-caller); with Abseil's
-// deadlock detection as Debian ships it (-detect), with threads that
+// operations and through byte streams, as it comes (typed, streams), and
+// through the typed API (api, and on the caller's thread, api-caller); with
+// Abseil's deadlock detection as Debian ships it (-detect), with threads that
 // sleep at once (-park), and in each locking discipline; beside what plain C++
 // needs to hand a payload over and back. support/payload.h says what is written
 // and checked.

@@ -48,6 +48,7 @@ class CounterService : public std::enable_shared_from_this<CounterService> {
     for (Entry& entry : listeners_) {
       if (entry.listener == listener && !entry.death) {
         entry.death = std::move(death);
+        return;
       }
     }
   }

@@ -7,7 +7,6 @@
 #define BINDERLITE_BINDERLITE_H_
 
 // IWYU pragma: begin_exports
-#include "binderlite/config.h"
 #include "binderlite/api/aggregate.h"
 #include "binderlite/api/binder.h"
 #include "binderlite/api/codec.h"
@@ -32,6 +31,7 @@
 #include "binderlite/api/stored.h"
 #include "binderlite/api/transport.h"
 #include "binderlite/api/writer.h"
+#include "binderlite/config.h"
 #include "binderlite/core/arena.h"
 #include "binderlite/core/buffer.h"
 #include "binderlite/core/context.h"

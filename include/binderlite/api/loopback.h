@@ -88,7 +88,7 @@ void CallLoopback(const LocalObject& object, const Request& request, bool later,
   scope.Show(&object.interface(), request.code, pid);
   const Caller caller(pid, process.options.euid,
                       object.options.wants_label
-                          ? std::string_view(process.options.label)
+                          ? std::string_view{process.options.label}
                           : std::string_view(),
                       one_way, options.deadline, process.stop());
   if (one_way) {

@@ -105,7 +105,7 @@ class MethodBase {
   // A copy of a proxy's method is bound to nothing: it may outlive the proxy.
   MethodBase(const MethodBase& other) : handler_(other.handler_) {}
   MethodBase& operator=(const MethodBase& other) {
-    handler_ = other.handler_;
+    if (this != &other) handler_ = other.handler_;
     return *this;
   }
 
@@ -252,10 +252,11 @@ class MethodOf<kTheCode, kIsOneWay, R(Raw...)> : public MethodBase {
   // Not implemented, or not bound.
   MethodOf() = default;
 
-  // Served by `function`.
+  // Served by `function`; implicit, for `.Hello = [](...) {...}`.
+  // NOLINTBEGIN(google-explicit-constructor)
+  // NOLINTBEGIN(bugprone-forwarding-reference-overload)
   template <class F>
   requires(!std::is_base_of_v<MethodBase, std::remove_cvref_t<F>>)
-      // NOLINTNEXTLINE(google-explicit-constructor): `.Hello = [](...) {...}`.
       MethodOf(F&& function) {
     using Function = std::remove_cvref_t<F>;
     if constexpr (std::is_invocable_v<Function&, const Caller&,
@@ -274,6 +275,8 @@ class MethodOf<kTheCode, kIsOneWay, R(Raw...)> : public MethodBase {
                     "them)");
     }
   }
+  // NOLINTEND(bugprone-forwarding-reference-overload)
+  // NOLINTEND(google-explicit-constructor)
 
   // The same later, in a value that is not a proxy's.
   template <class F>

@@ -78,6 +78,7 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls> {
       }
     }
     if (closed) {
+      // NOLINTNEXTLINE(bugprone-use-after-move): only if it was not closed.
       completion->Done(Status(StatusCode::kClosed), nullptr);
       return 0;
     }

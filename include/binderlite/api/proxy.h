@@ -121,9 +121,8 @@ class Service {
   friend bool operator==(const Service&, const Service&) = default;
 
   // For those who take any object.
-  // NOLINTNEXTLINE(google-explicit-constructor): it goes where one is asked
-  // for.
-  operator Object() const { return Object(object_); }
+  // NOLINTNEXTLINE(google-explicit-constructor)
+  operator Object() const { return Object{object_}; }
 
  private:
   std::shared_ptr<api_internal::LocalObject> object_;
@@ -143,8 +142,7 @@ class Proxy {
     if (object) bound_ = std::make_shared<const Bound>(object.internal());
   }
   // Calls go straight to the handlers, on the calling thread.
-  // NOLINTNEXTLINE(google-explicit-constructor): it goes where one is asked
-  // for.
+  // NOLINTNEXTLINE(google-explicit-constructor)
   Proxy(const Service<I>& service) : Proxy(static_cast<Object>(service)) {}
 
   // Whether it is not null.
@@ -166,8 +164,7 @@ class Proxy {
     return bound_ != nullptr ? Object(bound_->object) : Object();
   }
   // For those who take any object.
-  // NOLINTNEXTLINE(google-explicit-constructor): it goes where one is asked
-  // for.
+  // NOLINTNEXTLINE(google-explicit-constructor)
   operator Object() const { return object(); }
 
   // Has `callback` called when its endpoint is gone; see DeathWatch.
@@ -214,7 +211,7 @@ class WeakProxy {
 
   // Null if nobody in this endpoint holds the object any more.
   [[nodiscard]] Proxy<I> lock() const {
-    return Proxy<I>(Object(object_.lock()));
+    return Proxy<I>(Object{object_.lock()});
   }
 
  private:

@@ -52,8 +52,8 @@ class ServiceRegistry {
     service_ = endpoint_.Create(ServiceManager{
         .Add =
             [s = state_](const Caller& caller, std::string_view name,
-                         Object service) {
-              return s->Add(s, caller, name, std::move(service));
+                         const Object& service) {
+              return s->Add(s, caller, name, service);
             },
         .Get = [s = state_](
                    const Caller& caller,
@@ -102,7 +102,7 @@ class ServiceRegistry {
     explicit State(RegistryOptions options) : options_(std::move(options)) {}
 
     Status Add(const std::shared_ptr<State>& self, const Caller& caller,
-               std::string_view name, Object service) {
+               std::string_view name, const Object& service) {
       constexpr std::size_t kLongest = 127;
       if (name.empty() || name.size() > kLongest) {
         return Status::Error(kBadName, "a name has 1 to 127 bytes");

@@ -54,7 +54,7 @@ class RemoteObject final : public ApiObject,
       sync::MutexLock lock(mu_);
       if (!death_.has_value()) listeners_.push_back(listener);
     }
-    const Status status = Watch();
+    Status status = Watch();
     if (!status.ok()) {
       RemoveDeathListener(*listener);
       return status;

@@ -147,7 +147,7 @@ class [[nodiscard]] Status {
   [[nodiscard]] Delivery delivery() const { return delivery_; }
   // Words for people, perhaps none. Valid as long as a copy of this is.
   [[nodiscard]] std::string_view message() const {
-    return details_ != nullptr ? std::string_view(details_->message)
+    return details_ != nullptr ? std::string_view{details_->message}
                                : std::string_view();
   }
   // Of kOutOfMemory, if the call found out; otherwise zeros.
@@ -216,13 +216,16 @@ class [[nodiscard]] Result {
   // What it holds if the call went well.
   using value_type = T;
 
-  // Of a value.
-  // NOLINTNEXTLINE(google-explicit-constructor): `return value;` in handlers.
+  // Of a value; implicit, for `return value;` in handlers.
+  // NOLINTBEGIN(google-explicit-constructor)
+  // NOLINTBEGIN(bugprone-forwarding-reference-overload)
   template <class U = T>
   requires(std::is_convertible_v<U, T> &&
            !std::is_same_v<std::remove_cvref_t<U>, Result> &&
            !std::is_same_v<std::remove_cvref_t<U>, Status>) Result(U&& value)
       : value_(std::in_place, std::forward<U>(value)) {}
+  // NOLINTEND(bugprone-forwarding-reference-overload)
+  // NOLINTEND(google-explicit-constructor)
   // `status` must not be ok.
   // NOLINTNEXTLINE(google-explicit-constructor): `return Status::Error(...);`
   Result(Status status) : status_(std::move(status)) {

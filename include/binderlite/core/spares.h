@@ -71,6 +71,7 @@ class Spares {
   struct Block {
     Block* next;
   };
+  // NOLINTNEXTLINE(misc-redundant-expression): not for every T.
   static_assert(sizeof(T) >= sizeof(Block) && alignof(T) >= alignof(Block));
 
   void Push(void* memory) {

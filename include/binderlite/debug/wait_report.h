@@ -330,7 +330,7 @@ inline void WriteThread(Json& json, const ThreadWaits& t) {
   if (t.handler.has_value()) {
     json.Key("handler");
     json.Open('{');
-    json.Field("interface", std::string_view(t.handler->interface));
+    json.Field("interface", std::string_view{t.handler->interface});
     json.Field("code", t.handler->code);
     json.Field("caller", t.handler->caller);
     json.Field("running_ns", t.handler->running.count());
@@ -345,7 +345,7 @@ inline void WriteThread(Json& json, const ThreadWaits& t) {
 inline void WriteProc(Json& json, const ProcWaits& p) {
   json.Open('{');
   json.Field("pid", p.pid);
-  json.Field("name", std::string_view(p.name));
+  json.Field("name", std::string_view{p.name});
   json.Field("seen", p.seen);
   json.Field("dead", p.dead);
   json.Field("frozen", p.frozen);
@@ -385,7 +385,7 @@ inline void WriteFinding(Json& json, const WaitGraph& g, const Finding& f) {
   Index(json, "proc", f.proc);
   json.Field("call", f.call);
   json.Field("count", f.count);
-  json.Field("text", std::string_view(Headline(g, f)));
+  json.Field("text", std::string_view{Headline(g, f)});
   json.Close('}');
 }
 
@@ -448,7 +448,7 @@ inline void WriteFinding(Json& json, const WaitGraph& g, const Finding& f) {
   Json json;
   json.Open('{');
   json.Field("discipline", g.discipline);
-  json.Field("context", std::string_view(g.context));
+  json.Field("context", std::string_view{g.context});
   json.Field("wrong", g.wrong());
   json.Field("incomplete", g.incomplete);
   json.Field("lock_held", g.lock_held);

@@ -1018,7 +1018,7 @@ Outcome SendReply(core::Thread<L>& self, const SendRequest<L>& request,
     }
   }
   if (!outcome.ok()) {
-    Unbuild(*reply);
+    Unbuild(*reply);  // NOLINT(bugprone-use-after-move): it is still here.
     return outcome;
   }
   if (in_reply_to != nullptr) FreeTransaction(self, std::move(in_reply_to));

@@ -56,8 +56,8 @@ class BasicRangeAllocator {
   // A moved-from allocator can only be destroyed or assigned to.
   BasicRangeAllocator(const BasicRangeAllocator&) = delete;
   BasicRangeAllocator& operator=(const BasicRangeAllocator&) = delete;
-  BasicRangeAllocator(BasicRangeAllocator&&) = default;
-  BasicRangeAllocator& operator=(BasicRangeAllocator&&) = default;
+  BasicRangeAllocator(BasicRangeAllocator&&) noexcept = default;
+  BasicRangeAllocator& operator=(BasicRangeAllocator&&) noexcept = default;
 
   // Makes room for that many live ranges, so that the next calls need no heap
   // allocation until there are more of them.
