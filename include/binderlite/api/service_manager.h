@@ -66,6 +66,7 @@ enum ServiceManagerError : std::int32_t { kAlreadyThere = 1, kBadName = 2 };
 // begin any more, and has ended, unless it is destroyed in the callback itself.
 class [[nodiscard]] PresenceWatch {
  public:
+  // Gets the service that has come; null: it has gone.
   using Callback =
       std::function<void(std::string_view name, const Object& service)>;
 

@@ -226,6 +226,7 @@ class [[nodiscard]] Result {
       : value_(std::in_place, std::forward<U>(value)) {}
   // NOLINTEND(bugprone-forwarding-reference-overload)
   // NOLINTEND(google-explicit-constructor)
+
   // `status` must not be ok.
   // NOLINTNEXTLINE(google-explicit-constructor): `return Status::Error(...);`
   Result(Status status) : status_(std::move(status)) {
