@@ -51,4 +51,4 @@ int main() {
 //   it is 12
 //   clock is there
 //   clock is gone
-//   deadline passed
+//   deadline passed: no service 'clock'
