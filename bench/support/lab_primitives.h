@@ -97,6 +97,12 @@ class ABSL_LOCKABLE LabMutex {
       return mu_.Lock(signals);
     });
   }
+  // Likewise.
+  [[nodiscard]] bool TryLock()
+      ABSL_EXCLUSIVE_TRYLOCK_FUNCTION(true) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return Timed([this]()
+                     ABSL_NO_THREAD_SAFETY_ANALYSIS { return mu_.TryLock(); });
+  }
   void Unlock() ABSL_UNLOCK_FUNCTION() ABSL_NO_THREAD_SAFETY_ANALYSIS {
     const std::uint64_t since = locked_at_;
     if (since == 0) {
