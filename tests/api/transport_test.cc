@@ -565,15 +565,19 @@ TEST_P(TransportTest, ResultsWaitUntilThereIsRoom) {
   Endpoint client = Open({.name = "client", .arena_size = 1 << 16});
   const std::string big(10'000, 'b');
   Latch latch;
+  Latch registered;
   const auto service =
       Serve(server, Worker{.Do = [&](std::string_view what) {
+              if (what == "first") registered.ArriveAndWait();
               return std::string(what) + (what.size() > 2 ? "" : big);
             }});
   const auto remote = Give(service, server, client);
   // The first result keeps the port busy.
   std::vector<Future<std::string>> futures;
+  // Answered once it has its callback, which so runs on the client's looper.
   remote->Do.Async("first").Then(
       [&](const Result<std::string>&) { latch.ArriveAndWait(); });
+  registered.Open();
   latch.Await();
   for (int i = 0; i < kCalls; ++i) {
     futures.push_back(remote->Do.Async(std::to_string(i)));
@@ -598,13 +602,21 @@ TEST_P(TransportTest, WaitingResultsKeepObjects) {
   Endpoint client = Open({.name = "client", .arena_size = 1 << 16});
   const std::string big(20'000, 'b');
   Latch latch;
+  Latch registered;
   const auto made = Serve(server, Worker{.Do = &Answered});
   const auto service =
-      Serve(server, Worker{.Do = [&](std::string_view) { return big; },
+      Serve(server, Worker{.Do =
+                               [&](std::string_view what) {
+                                 if (what == "first")
+                                   registered.ArriveAndWait();
+                                 return big;
+                               },
                            .Make = [&] { return Proxy<Worker>(made); }});
   const auto remote = Give(service, server, client);
+  // Answered once it has its callback, which so runs on the client's looper.
   remote->Do.Async("first").Then(
       [&](const Result<std::string>&) { latch.ArriveAndWait(); });
+  registered.Open();
   latch.Await();
   std::vector<Future<std::string>> bigs;
   std::vector<Future<Proxy<Worker>>> futures;
@@ -631,14 +643,20 @@ TEST_P(TransportTest, TheCalleeDiesWithResultsThatWait) {
   Endpoint client = Open({.name = "client", .arena_size = 1 << 16});
   const std::string big(20'000, 'b');
   Latch latch;
+  Latch registered;
   std::vector<Future<std::string>> futures;
   {
     Endpoint server = Open("server");
-    const auto service =
-        Serve(server, Worker{.Do = [&](std::string_view) { return big; }});
+    const auto service = Serve(server, Worker{.Do = [&](std::string_view what) {
+                                 if (what == "first")
+                                   registered.ArriveAndWait();
+                                 return big;
+                               }});
     const auto remote = Give(service, server, client);
+    // Answered once it has its callback, which so runs on the client's looper.
     remote->Do.Async("first").Then(
         [&](const Result<std::string>&) { latch.ArriveAndWait(); });
+    registered.Open();
     latch.Await();
     for (int i = 0; i < 10; ++i) futures.push_back(remote->Do.Async("x"));
     AwaitState([&] {
