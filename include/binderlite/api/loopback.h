@@ -62,12 +62,8 @@ void CallLoopback(const LocalObject& object, const Request& request, bool later,
                   Take take) {
   Process& process = object.process();
   const CallOptions& options = *request.options;
-  if (options.stop.stop_requested()) {
-    return take(Status(StatusCode::kCancelled), nullptr);
-  }
-  if (options.deadline != sync::kNoDeadline &&
-      options.deadline <= std::chrono::steady_clock::now()) {
-    return take(Status(StatusCode::kDeadline), nullptr);
+  if (Status early = options.EndsBeforeItBegins(); !early.ok()) {
+    return take(std::move(early), nullptr);
   }
   StoredPayload payload(process);
   if (const char* const why = payload.Fill([&](Writer& writer) {

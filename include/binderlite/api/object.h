@@ -34,6 +34,17 @@ struct CallOptions {
   std::chrono::steady_clock::time_point deadline = sync::kNoDeadline;
   // It ends with kCancelled when this is stopped.
   std::stop_token stop = {};
+
+  // Whether it has been given up already, and so is not made at all: kCancelled
+  // or kDeadline, not delivered. kOk: it may begin.
+  [[nodiscard]] Status EndsBeforeItBegins() const {
+    if (stop.stop_requested()) return Status(StatusCode::kCancelled);
+    if (deadline != sync::kNoDeadline &&
+        deadline <= std::chrono::steady_clock::now()) {
+      return Status(StatusCode::kDeadline);
+    }
+    return {};
+  }
 };
 
 // So much time for a call, from now on.

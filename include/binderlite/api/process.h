@@ -104,16 +104,26 @@ struct alignas(64) ThreadSlot {
   std::atomic<std::int64_t> since{0};  // steady_clock, nanoseconds.
 };
 
+struct Frame;
+inline thread_local Frame* innermost_frame = nullptr;
+
 // What an OS thread is doing in endpoints, innermost first: so that a call that
 // a handler makes goes out on the thread that it is served on, as the protocol
 // wants it (a call back finds its way only so), and that one which closes an
 // endpoint from within does not wait for itself.
 struct Frame {
   Frame(const Process* whose, ThreadSlot* on, BasicThread<>* as,
-        bool is_handler);
+        bool is_handler)
+      : process(whose),
+        slot(on),
+        thread(as),
+        handler(is_handler),
+        outer(innermost_frame) {
+    innermost_frame = this;
+  }
   Frame(const Frame&) = delete;
   Frame& operator=(const Frame&) = delete;
-  ~Frame();
+  ~Frame() { innermost_frame = outer; }
 
   const Process* const process;
   ThreadSlot* const slot;
@@ -126,19 +136,6 @@ struct Frame {
   bool closes = false;
   Frame* const outer;
 };
-
-inline thread_local Frame* innermost_frame = nullptr;
-
-inline Frame::Frame(const Process* whose, ThreadSlot* on, BasicThread<>* as,
-                    bool is_handler)
-    : process(whose),
-      slot(on),
-      thread(as),
-      handler(is_handler),
-      outer(innermost_frame) {
-  innermost_frame = this;
-}
-inline Frame::~Frame() { innermost_frame = outer; }
 
 class Process : public std::enable_shared_from_this<Process> {
  public:
@@ -184,8 +181,7 @@ class Process : public std::enable_shared_from_this<Process> {
   }
   [[nodiscard]] const std::stop_source& stop() const { return stop_; }
 
-  // --- Threads
-  // -----------------------------------------------------------------
+  // --- Threads ---------------------------------------------------------------
 
   // A thread that nobody uses.
   [[nodiscard]] ThreadSlot* Take() {
@@ -304,8 +300,7 @@ class Process : public std::enable_shared_from_this<Process> {
     return running;
   }
 
-  // --- Objects of this endpoint
-  // ------------------------------------------------
+  // --- Objects of this endpoint ----------------------------------------------
 
   // A number for a new object, never used again; the driver knows it by this.
   [[nodiscard]] std::uint64_t NewPtr() {
@@ -358,8 +353,7 @@ class Process : public std::enable_shared_from_this<Process> {
     return manager_;
   }
 
-  // --- Objects of others
-  // -------------------------------------------------------
+  // --- Objects of others -----------------------------------------------------
 
   // The reference that stands for `handle`, or what `make` makes, called with
   // the lock. At most one at a time: if the last one is just being destroyed in
@@ -416,8 +410,7 @@ class Process : public std::enable_shared_from_this<Process> {
     deaths_.erase(cookie);
   }
 
-  // --- The end
-  // -----------------------------------------------------------------
+  // --- The end ---------------------------------------------------------------
 
   // Closes it and waits for the handlers that run, but for those that the
   // calling OS thread is in itself. From anywhere, any number of times. `end`

@@ -431,15 +431,11 @@ inline Status Conversation::Call(std::uint32_t handle, const Request& request,
                                  std::uint64_t pending,
                                  const std::shared_ptr<ApiObject>& port) {
   const CallOptions& options = *request.options;
-  if (options.stop.stop_requested()) return Status(StatusCode::kCancelled);
+  if (Status early = options.EndsBeforeItBegins(); !early.ok()) return early;
   const RequestHeader header = {
       .interface_id = request.interface->id,
       .deadline = options.deadline.time_since_epoch().count(),
       .pending = pending};
-  if (options.deadline != sync::kNoDeadline &&
-      options.deadline <= std::chrono::steady_clock::now()) {
-    return Status(StatusCode::kDeadline);
-  }
   // Whoever makes a call meanwhile on this OS thread, such as the destructor of
   // something that is given up, does it on another thread of the driver: this
   // one has a call out.
@@ -630,6 +626,24 @@ class DriverSink final : public ReplySink {
   bool answered_ = false;
 };
 
+// Sends the result of an asynchronous call, what `write` makes of `what`.
+inline Status SendResult(ApiObject& port,
+                         void (*write)(Writer&, const void* what),
+                         const void* what) {
+  const CallOptions options;
+  return port.Call({.interface = &kReplyPort,
+                    .code = kResultCode,
+                    .one_way = true,
+                    .options = &options,
+                    .write = write,
+                    .arguments = what});
+}
+// Whether nothing more is to be done about a result. Nobody but the caller's
+// death can end its call otherwise.
+[[nodiscard]] inline bool IsSettled(const Status& sent) {
+  return sent.ok() || sent == StatusCode::kDead || sent == StatusCode::kClosed;
+}
+
 // A result that its caller had no room for.
 class UnsentResult {
  public:
@@ -656,19 +670,12 @@ class UnsentResult {
   }
   // Whether it need not be tried again.
   [[nodiscard]] bool Send() const {
-    const CallOptions options;
-    const Status status = port_->Call(
-        {.interface = &kReplyPort,
-         .code = kResultCode,
-         .one_way = true,
-         .options = &options,
-         .write =
-             [](Writer& writer, const void* payload) {
-               static_cast<const StoredPayload*>(payload)->CopyTo(writer);
-             },
-         .arguments = &payload_});
-    return status.ok() || status == StatusCode::kDead ||
-           status == StatusCode::kClosed;
+    return IsSettled(SendResult(
+        *port_,
+        [](Writer& writer, const void* payload) {
+          static_cast<const StoredPayload*>(payload)->CopyTo(writer);
+        },
+        &payload_));
   }
 
  private:
@@ -692,7 +699,7 @@ class PortSink final : public ReplySink {
             const void* result) override {
     const Answer answer = {pending_, write, result, nullptr};
     const Status sent = Give(answer);
-    if (Ended(sent)) return;
+    if (IsSettled(sent)) return;
     if (sent == StatusCode::kOutOfMemory &&
         Keep(answer, sent.shortage().size / 2)) {
       return;
@@ -701,7 +708,7 @@ class PortSink final : public ReplySink {
   }
   void Fail(const Status& status) override {
     const Answer answer = {pending_, nullptr, nullptr, &status};
-    if (!Ended(Give(answer))) {
+    if (!IsSettled(Give(answer))) {
       (void)Keep(answer, std::numeric_limits<std::uint64_t>::max());
     }
   }
@@ -723,12 +730,6 @@ class PortSink final : public ReplySink {
       answer.write(writer, answer.result);
     }
   }
-  // Whether nothing more is to be done. Nobody but the caller's death can end
-  // its call otherwise.
-  static bool Ended(const Status& sent) {
-    return sent.ok() || sent == StatusCode::kDead ||
-           sent == StatusCode::kClosed;
-  }
   // What the caller is told of a result that could not be sent to it.
   static Status Told(const Status& sent) {
     if (sent == StatusCode::kMalformed) {
@@ -738,13 +739,7 @@ class PortSink final : public ReplySink {
     return sent;
   }
   Status Give(const Answer& answer) {
-    const CallOptions options;
-    return port_->Call({.interface = &kReplyPort,
-                        .code = kResultCode,
-                        .one_way = true,
-                        .options = &options,
-                        .write = &Write,
-                        .arguments = &answer});
+    return SendResult(*port_, &Write, &answer);
   }
   bool Keep(const Answer& answer, std::uint64_t most) {
     auto unsent = std::make_shared<UnsentResult>(process_, port_);
