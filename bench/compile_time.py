@@ -4,8 +4,9 @@
 
   bench/compile_time.py [--runs N] [--benchmark_out=FILE] [--compiler CXX]
 
-Rows compile/none, compile/absl-mutex, compile/driver and compile/binderlite:
-median seconds (wall clock) and mebibytes (the compiler's largest process) over
+Rows compile/none, compile/absl-mutex, compile/driver, compile/binderlite and
+compile/binderlite+debug (with debug.h, which binderlite.h leaves out): median
+seconds (wall clock) and mebibytes (the compiler's largest process) over
 N runs, default 3, which are interleaved. With --benchmark_out the rows are also
 written as JSON, laid out like Google Benchmark's.
 """
@@ -24,6 +25,8 @@ INCLUDES = {
     "absl-mutex": "#include <absl/synchronization/mutex.h>\n",
     "driver": '#include "binderlite/driver/driver.h"\n',
     "binderlite": '#include "binderlite/binderlite.h"\n',
+    "binderlite+debug": '#include "binderlite/binderlite.h"\n'
+                        '#include "binderlite/debug.h"\n',
 }
 
 

@@ -77,13 +77,22 @@ set(BINDERLITE_HEADERS
     include/binderlite/api/aggregate.h
     include/binderlite/api/binder.h
     include/binderlite/api/codec.h
+    include/binderlite/api/conversation.h
     include/binderlite/api/death_watch.h
+    include/binderlite/api/driver_sink.h
     include/binderlite/api/endpoint.h
     include/binderlite/api/endpoint_list.h
+    include/binderlite/api/endpoint_options.h
+    include/binderlite/api/envelope.h
+    include/binderlite/api/failure.h
     include/binderlite/api/fd.h
+    include/binderlite/api/flattener.h
+    include/binderlite/api/frame.h
     include/binderlite/api/future.h
+    include/binderlite/api/handler.h
     include/binderlite/api/local.h
     include/binderlite/api/loopback.h
+    include/binderlite/api/looper.h
     include/binderlite/api/method.h
     include/binderlite/api/object.h
     include/binderlite/api/objects.h
@@ -93,7 +102,9 @@ set(BINDERLITE_HEADERS
     include/binderlite/api/reader.h
     include/binderlite/api/registry.h
     include/binderlite/api/remote.h
+    include/binderlite/api/result_port.h
     include/binderlite/api/service_manager.h
+    include/binderlite/api/session.h
     include/binderlite/api/status.h
     include/binderlite/api/stored.h
     include/binderlite/api/transport.h
@@ -114,5 +125,6 @@ set(BINDERLITE_HEADERS
     include/binderlite/uapi/system.h
     include/binderlite/uapi/task_priorities.h
     include/binderlite/binderlite.h
+    include/binderlite/debug.h
     include/binderlite/uapi.h
 )

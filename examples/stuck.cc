@@ -18,6 +18,7 @@
 #include <thread>
 
 #include "binderlite/binderlite.h"
+#include "binderlite/debug/watchdog.h"
 
 namespace bl = binderlite;
 

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Everything that a user of binderlite needs in one include. Declares nothing
-// itself and takes no locks.
+// Everything that programs are written with, in one include: the typed API and
+// the driver. What one looks at them with is in binderlite/debug.h, what
+// replaces the kernel's device in binderlite/uapi.h: few files of a program
+// need those, and all would pay for them.
+//
+// Declares nothing itself and takes no locks.
 
 #ifndef BINDERLITE_BINDERLITE_H_
 #define BINDERLITE_BINDERLITE_H_
@@ -10,13 +14,22 @@
 #include "binderlite/api/aggregate.h"
 #include "binderlite/api/binder.h"
 #include "binderlite/api/codec.h"
+#include "binderlite/api/conversation.h"
 #include "binderlite/api/death_watch.h"
+#include "binderlite/api/driver_sink.h"
 #include "binderlite/api/endpoint.h"
 #include "binderlite/api/endpoint_list.h"
+#include "binderlite/api/endpoint_options.h"
+#include "binderlite/api/envelope.h"
+#include "binderlite/api/failure.h"
 #include "binderlite/api/fd.h"
+#include "binderlite/api/flattener.h"
+#include "binderlite/api/frame.h"
 #include "binderlite/api/future.h"
+#include "binderlite/api/handler.h"
 #include "binderlite/api/local.h"
 #include "binderlite/api/loopback.h"
+#include "binderlite/api/looper.h"
 #include "binderlite/api/method.h"
 #include "binderlite/api/object.h"
 #include "binderlite/api/objects.h"
@@ -26,7 +39,9 @@
 #include "binderlite/api/reader.h"
 #include "binderlite/api/registry.h"
 #include "binderlite/api/remote.h"
+#include "binderlite/api/result_port.h"
 #include "binderlite/api/service_manager.h"
+#include "binderlite/api/session.h"
 #include "binderlite/api/status.h"
 #include "binderlite/api/stored.h"
 #include "binderlite/api/transport.h"
@@ -50,16 +65,6 @@
 #include "binderlite/core/thread.h"
 #include "binderlite/core/transaction.h"
 #include "binderlite/core/work.h"
-#include "binderlite/debug/dump.h"
-#include "binderlite/debug/invariants.h"
-#include "binderlite/debug/json.h"
-#include "binderlite/debug/log.h"
-#include "binderlite/debug/snapshot.h"
-#include "binderlite/debug/state.h"
-#include "binderlite/debug/wait_graph.h"
-#include "binderlite/debug/wait_report.h"
-#include "binderlite/debug/waits.h"
-#include "binderlite/debug/watchdog.h"
 #include "binderlite/driver/abandon.h"
 #include "binderlite/driver/call.h"
 #include "binderlite/driver/dispatch.h"

@@ -21,7 +21,7 @@ namespace binderlite::testing {
 namespace {
 
 using api_internal::Completion;
-using api_internal::PendingCalls;
+using PendingCalls = api_internal::PendingCalls<FineGrained<>>;
 using namespace std::chrono_literals;
 
 // Calls a function with its end.

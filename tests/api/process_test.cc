@@ -20,25 +20,12 @@
 namespace binderlite::testing {
 namespace {
 
-using api_internal::Process;
-using api_internal::ThreadSlot;
+using Process = api_internal::Process<FineGrained<>>;
+using ThreadSlot = api_internal::ThreadSlot<FineGrained<>>;
+using LocalObject = api_internal::LocalObject<FineGrained<>>;
+using RemoteObject = api_internal::RemoteObject<FineGrained<>>;
 
-class Thing : public ApiObject {
- public:
-  Status Call(const api_internal::Request&) override { return {}; }
-  void CallLater(const api_internal::Request&,
-                 std::unique_ptr<api_internal::Completion>) override {}
-  Status AddDeathListener(
-      const std::shared_ptr<api_internal::DeathListener>&) override {
-    return {};
-  }
-  void RemoveDeathListener(const api_internal::DeathListener&) override {}
-  [[nodiscard]] bool Flatten(const Process&, FlatObject&) const override {
-    return false;
-  }
-  [[nodiscard]] bool BelongsTo(const Process&) const override { return true; }
-  [[nodiscard]] bool is_local() const override { return false; }
-};
+constexpr api_internal::InterfaceInfo kThing = {"test.Thing", 1};
 
 class ProcessTest : public ApiTest {
  protected:
@@ -47,11 +34,14 @@ class ProcessTest : public ApiTest {
     process_ = nullptr;
   }
   const std::shared_ptr<Process>& process() { return process_; }
+  std::shared_ptr<LocalObject> NewLocal() {
+    return std::make_shared<LocalObject>(process_, &kThing, ServiceOptions());
+  }
 
  private:
-  std::shared_ptr<Process> process_ =
-      std::make_shared<Process>(context(), EndpointOptions{.name = "process"},
-                                nullptr, &api_internal::RunLooper);
+  std::shared_ptr<Process> process_ = std::make_shared<Process>(
+      context(), EndpointOptions{.name = "process"}, nullptr,
+      &api_internal::RunLooper<FineGrained<>>);
 };
 
 TEST_F(ProcessTest, ThreadsAreUsedAgain) {
@@ -78,34 +68,40 @@ TEST_F(ProcessTest, ThreadsAfterTheEnd) {
 }
 
 TEST_F(ProcessTest, OneReferencePerHandle) {
-  const auto make = [] { return std::make_shared<Thing>(); };
-  auto a = process()->FindOrMake(7, make);
-  EXPECT_EQ(process()->FindOrMake(7, make), a);
-  EXPECT_NE(process()->FindOrMake(8, make), a);
+  const auto find = [this](std::uint32_t handle) {
+    return process()->FindOrMake(handle, [&] {
+      return std::make_shared<RemoteObject>(process(), handle);
+    });
+  };
+  const auto a = find(7);
+  EXPECT_EQ(find(7), a);
+  EXPECT_NE(find(8), a);
 }
 
 // The successor of a reference comes when the driver has heard of its end.
 TEST_F(ProcessTest, WaitsForTheEndOfAReference) {
   std::atomic<bool> forgotten = false;
-  auto object =
-      process()->FindOrMake(7, [] { return std::make_shared<Thing>(); });
-  const std::weak_ptr<ApiObject> weak = object;
-  object = nullptr;  // As in its destructor, which has not come to the end.
+  auto first = std::make_unique<RemoteObject>(process(), 7);
+  auto object = process()->FindOrMake(7, [&] {
+    return std::shared_ptr<RemoteObject>(first.get(), [](RemoteObject*) {});
+  });
+  const std::weak_ptr<RemoteObject> weak = object;
+  object = nullptr;  // Its destructor has not come to the end.
   EXPECT_TRUE(weak.expired());
   std::jthread finder([&] {
     const auto next = process()->FindOrMake(7, [&] {
       EXPECT_TRUE(forgotten);
-      return std::make_shared<Thing>();
+      return std::make_shared<RemoteObject>(process(), 7);
     });
     EXPECT_NE(next, nullptr);
   });
   forgotten = true;
-  process()->ForgetRemote(7);
+  first = nullptr;
 }
 
 TEST_F(ProcessTest, CountsHolders) {
-  auto object = std::make_shared<Thing>();
-  const std::weak_ptr<ApiObject> weak = object;
+  auto object = NewLocal();
+  const std::weak_ptr<LocalObject> weak = object;
   const std::uint64_t ptr = process()->NewPtr();
   EXPECT_NE(process()->NewPtr(), ptr);
   EXPECT_EQ(process()->FindLocal(ptr), nullptr);
@@ -117,7 +113,7 @@ TEST_F(ProcessTest, CountsHolders) {
   EXPECT_NE(process()->Released(ptr), nullptr);
   EXPECT_TRUE(weak.expired());
   // In the other order, and of what is unknown.
-  object = std::make_shared<Thing>();
+  object = NewLocal();
   process()->Export(ptr, object);
   EXPECT_EQ(process()->Released(ptr), nullptr);
   process()->Acquired(ptr);
@@ -128,7 +124,7 @@ TEST_F(ProcessTest, CountsHolders) {
 }
 
 TEST_F(ProcessTest, KeepsNothingOnceItIsClosed) {
-  auto object = std::make_shared<Thing>();
+  auto object = NewLocal();
   process()->Export(8, object);
   process()->Acquired(8);
   process()->KeepManager(object);

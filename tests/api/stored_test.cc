@@ -20,7 +20,7 @@
 namespace binderlite::testing {
 namespace {
 
-using api_internal::StoredPayload;
+using StoredPayload = api_internal::StoredPayload<FineGrained<>>;
 
 class StoredTest : public ApiTest {
  protected:
@@ -28,8 +28,9 @@ class StoredTest : public ApiTest {
     worker_ = endpoint_.Create(Worker{});
     object_ = static_cast<Object>(worker_);
   }
-  const api_internal::Process& process() {
-    return static_cast<const api_internal::LocalObject&>(*object_.internal())
+  const api_internal::Process<FineGrained<>>& process() {
+    return static_cast<const api_internal::LocalObject<FineGrained<>>&>(
+               *object_.internal())
         .process();
   }
 

@@ -84,7 +84,7 @@ TEST_P(TransportTest, PayloadsOfAnySizeBothWays) {
   Endpoint client = Open("client");
   const auto service = Serve(server, Worker{.Do = &Answered});
   const auto remote = Give(service, server, client);
-  for (std::size_t size = 0; size < 2 * api_internal::Conversation::kRoom;
+  for (std::size_t size = 0; size < 2 * api_internal::kSmallPayload;
        size += 7) {
     const std::string text(size, 'a');
     ASSERT_EQ(remote->Do(text).value(), text + "!");

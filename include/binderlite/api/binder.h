@@ -23,6 +23,7 @@
 #include "binderlite/api/registry.h"
 #include "binderlite/core/context.h"
 #include "binderlite/driver/driver.h"
+#include "binderlite/sync/locking.h"
 
 namespace binderlite {
 
@@ -36,10 +37,12 @@ struct BinderOptions {
   RegistryOptions registry = {};
 };
 
-class Binder {
+// With the default locking, Binder.
+template <LockingPolicy L = FineGrained<>>
+class BasicBinder {
  public:
   // A new device, that nobody else has.
-  explicit Binder(BinderOptions options = {})
+  explicit BasicBinder(BinderOptions options = {})
       : context_(std::move(options.context)) {
     if (options.service_manager) {
       registry_.emplace(context_, std::move(options.registry));
@@ -48,30 +51,32 @@ class Binder {
   }
 
   // A new endpoint of it.
-  [[nodiscard]] Endpoint Open(EndpointOptions options) {
-    Endpoint endpoint(context_, std::move(options));
+  [[nodiscard]] BasicEndpoint<L> Open(EndpointOptions options) {
+    BasicEndpoint<L> endpoint(context_, std::move(options));
     endpoints_->Add(endpoint);
     return endpoint;
   }
   // The same, with nothing chosen but its name.
   template <std::convertible_to<std::string> Name>
-  [[nodiscard]] Endpoint Open(Name&& name) {
+  [[nodiscard]] BasicEndpoint<L> Open(Name&& name) {
     return Open(EndpointOptions{.name = std::forward<Name>(name)});
   }
 
   // The driver beneath: its dumps, snapshots, and raw Procs beside endpoints.
-  [[nodiscard]] Context& context() { return context_; }
+  [[nodiscard]] BasicContext<L>& context() { return context_; }
   // What has been opened here, for reports (debug/watchdog.h).
-  [[nodiscard]] const std::shared_ptr<EndpointList>& endpoints() const {
+  [[nodiscard]] const std::shared_ptr<BasicEndpointList<L>>& endpoints() const {
     return endpoints_;
   }
 
  private:
-  Context context_;
-  const std::shared_ptr<EndpointList> endpoints_ =
-      std::make_shared<EndpointList>();
-  std::optional<ServiceRegistry> registry_;
+  BasicContext<L> context_;
+  const std::shared_ptr<BasicEndpointList<L>> endpoints_ =
+      std::make_shared<BasicEndpointList<L>>();
+  std::optional<BasicServiceRegistry<L>> registry_;
 };
+
+using Binder = BasicBinder<>;
 
 }  // namespace binderlite
 

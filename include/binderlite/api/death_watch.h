@@ -21,9 +21,9 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "binderlite/api/object.h"
 #include "binderlite/api/status.h"
+#include "binderlite/sync/abseil_primitives.h"
 #include "binderlite/sync/mutex_lock.h"
 
 namespace binderlite {
@@ -69,10 +69,10 @@ class CallbackGate {
       mu_.AssertHeld();
       return depth_ == 0 || running_in_ == self;
     };
-    mu_.Await(absl::Condition(&free));
+    mu_.Await(free);
   }
 
-  absl::Mutex mu_;
+  sync::AbseilMutex mu_;
   bool ended_ ABSL_GUARDED_BY(mu_) = false;
   int depth_ ABSL_GUARDED_BY(mu_) = 0;
   std::thread::id running_in_ ABSL_GUARDED_BY(mu_);

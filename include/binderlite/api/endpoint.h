@@ -24,9 +24,6 @@
 #ifndef BINDERLITE_API_ENDPOINT_H_
 #define BINDERLITE_API_ENDPOINT_H_
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -39,89 +36,44 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
-#include "absl/time/time.h"
-#include "binderlite/api/fd.h"
+#include "binderlite/api/conversation.h"
+#include "binderlite/api/endpoint_options.h"
+#include "binderlite/api/frame.h"
 #include "binderlite/api/local.h"
 #include "binderlite/api/loopback.h"
+#include "binderlite/api/looper.h"
 #include "binderlite/api/method.h"
+#include "binderlite/api/object.h"
 #include "binderlite/api/process.h"
 #include "binderlite/api/proxy.h"
+#include "binderlite/api/remote.h"
 #include "binderlite/api/service_manager.h"
+#include "binderlite/api/session.h"
 #include "binderlite/api/status.h"
 #include "binderlite/api/transport.h"
-#include "binderlite/core/readiness.h"
 #include "binderlite/driver/driver.h"
+#include "binderlite/sync/abseil_primitives.h"
+#include "binderlite/sync/locking.h"
 #include "binderlite/sync/mutex_lock.h"
 #include "binderlite/sync/stop.h"
 
 namespace binderlite {
 
-namespace api_internal {
-
-// Loopers.
-inline void RunLooper(Process& process, ThreadSlot& slot, bool spawned) {
-  (void)(spawned ? slot.thread.RegisterLooper() : slot.thread.EnterLooper());
-  Frame frame(&process, &slot, &slot.thread, /*is_handler=*/false);
-  Conversation(process, frame).Loop();
-  // It was killed: nothing can be heard of others any more.
-  if (!process.closing()) Conversation::EndAll(process);
-}
-
-// Serves calls on their callers' threads; driver/loan.h.
-class CallerDispatch final : public CallHandler<> {
- public:
-  explicit CallerDispatch(std::shared_ptr<Process> process)
-      : process_(std::move(process)) {}
-
-  void OnCall(BasicThread<>& self, const Incoming& call,
-              const ServedHere& here) override {
-    if (here.spawn_looper) process_->SpawnLooper();
-    ThreadSlot* const slot = process_->Find(self.tid());
-    if (slot == nullptr) return;  // Not a thread of ours: it fails.
-    Frame frame(process_.get(), slot, &self, /*is_handler=*/false);
-    Conversation conversation(*process_, frame);
-    conversation.Handle(call);
-    conversation.Finish();
-  }
-
- private:
-  const std::shared_ptr<Process> process_;  // Until the Proc is torn down.
-};
-
-// A descriptor that is readable when there is something to be served.
-class ReadySignal final : public ReadinessListener {
- public:
-  ReadySignal() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
-  void OnReady() override {
-    const std::uint64_t one = 1;
-    (void)!::write(fd_.get(), &one, sizeof(one));
-  }
-  void Clear() {
-    std::uint64_t count = 0;
-    (void)!::read(fd_.get(), &count, sizeof(count));
-  }
-  [[nodiscard]] int fd() const { return fd_.get(); }
-
- private:
-  const Fd fd_;
-};
-
-}  // namespace api_internal
-
-class Endpoint {
+// With the default locking, Endpoint.
+template <LockingPolicy L = FineGrained<>>
+class BasicEndpoint {
  public:
   // Not open.
-  Endpoint() = default;
+  BasicEndpoint() = default;
   // Opens `context` as whoever `options` say.
-  Endpoint(Context& context, EndpointOptions options) {
+  BasicEndpoint(BasicContext<L>& context, EndpointOptions options) {
     if (options.loopers == 0) {
       ready_ = std::make_shared<api_internal::ReadySignal>();
     }
-    process_ = std::make_shared<api_internal::Process>(
-        context, std::move(options), ready_, &api_internal::RunLooper);
+    process_ = std::make_shared<api_internal::Process<L>>(
+        context, std::move(options), ready_, &api_internal::RunLooper<L>);
     process_->proc.SetCallHandler(
-        std::make_shared<api_internal::CallerDispatch>(process_));
+        std::make_shared<api_internal::CallerDispatch<L>>(process_));
     if (ready_ != nullptr) {
       polled_ = process_->Take();
       (void)polled_->thread.EnterLooper();
@@ -129,8 +81,8 @@ class Endpoint {
       (void)polled_->thread.Poll(readable);
     }
   }
-  Endpoint(Endpoint&&) noexcept = default;
-  Endpoint& operator=(Endpoint&& other) noexcept {
+  BasicEndpoint(BasicEndpoint&&) noexcept = default;
+  BasicEndpoint& operator=(BasicEndpoint&& other) noexcept {
     if (this != &other) {
       Close();
       process_ = std::move(other.process_);
@@ -139,7 +91,7 @@ class Endpoint {
     }
     return *this;
   }
-  ~Endpoint() { Close(); }
+  ~BasicEndpoint() { Close(); }
 
   // Whether it has been opened. It stays true when it is closed.
   [[nodiscard]] explicit operator bool() const { return process_ != nullptr; }
@@ -153,7 +105,7 @@ class Endpoint {
   // A new object, served by the handlers in `handlers`.
   template <class I>
   [[nodiscard]] Service<I> Create(I handlers, ServiceOptions options = {}) {
-    auto object = std::make_shared<api_internal::LocalObject>(
+    auto object = std::make_shared<api_internal::LocalObject<L>>(
         process_, &api_internal::InfoOf<I>::kInfo, std::move(options));
     api_internal::ForEachMethod(handlers, [&object](auto& method) {
       object->Add(method.kCode, method.TakeHandler());
@@ -178,7 +130,7 @@ class Endpoint {
     const Result<Object> found = manager_proxy()->Get(options, name);
     if (!found.ok()) return found.status();
     if (!*found) return NoSuchService(name);
-    Result<Proxy<I>> proxy = found->As<I>(options);
+    Result<Proxy<I>> proxy = found->template As<I>(options);
     // The manager has not heard of its end yet.
     if (proxy.status() == StatusCode::kDead) return NoSuchService(name);
     return proxy;
@@ -216,7 +168,7 @@ class Endpoint {
         return Status(status.code(), status.delivery(),
                       "no service '" + std::string(name) + "'");
       }
-      Result<Proxy<I>> proxy = service.As<I>(options);
+      Result<Proxy<I>> proxy = service.template As<I>(options);
       // It may have died, and the manager not have heard of it yet.
       if (proxy.ok() || proxy.status() != StatusCode::kDead) return proxy;
     }
@@ -244,7 +196,7 @@ class Endpoint {
     if (internal == nullptr || !internal->Flatten(*process_, flat)) {
       return Status(StatusCode::kNoSuchObject);
     }
-    api_internal::Session session(*process_);
+    api_internal::Session<L> session(*process_);
     const Errc error = session.thread().SetContextMgrExt(flat);
     if (error != Errc::kOk) {
       return Status(error == Errc::kNotPermitted ? StatusCode::kRefused
@@ -257,8 +209,9 @@ class Endpoint {
   // What is behind handle 0, whoever that is.
   [[nodiscard]] Object Manager() {
     if (const auto own = process_->manager()) return Object(own);
-    return Object(
-        api_internal::Conversation::FindRemote(*process_, /*handle=*/0));
+    api_internal::Session<L> session(*process_);
+    return Object(api_internal::FindRemote(*process_, session.thread(),
+                                           /*handle=*/0));
   }
 
   // Starts the loopers now; otherwise that is done when they are needed.
@@ -271,9 +224,9 @@ class Endpoint {
   // a time. How many things that were.
   std::size_t Dispatch() {
     ready_->Clear();
-    api_internal::Frame frame(process_.get(), polled_, &polled_->thread,
-                              /*is_handler=*/false);
-    api_internal::Conversation conversation(*process_, frame);
+    api_internal::ThreadFrame<L> frame(*process_, *polled_, polled_->thread,
+                                       /*is_handler=*/false);
+    api_internal::Conversation<L> conversation(*process_, frame);
     const std::size_t count = conversation.Drain();
     conversation.Finish();
     return count;
@@ -291,13 +244,15 @@ class Endpoint {
   // See above. A second one waits for the same, and does nothing else.
   void Close() {
     if (process_ == nullptr) return;
-    process_->Close([this] { api_internal::Conversation::EndAll(*process_); });
+    process_->Close(
+        [this] { api_internal::Conversation<L>::EndAll(*process_); });
   }
 
   // For tests and tools: the driver's side of it.
-  [[nodiscard]] Proc& proc() { return process_->proc; }
+  [[nodiscard]] BasicProc<L>& proc() { return process_->proc; }
   // For debug/: null if it is not open.
-  [[nodiscard]] const std::shared_ptr<api_internal::Process>& internal() const {
+  [[nodiscard]] const std::shared_ptr<api_internal::Process<L>>& internal()
+      const {
     return process_;
   }
 
@@ -324,12 +279,7 @@ class Endpoint {
         mu_.AssertHeld();
         return end_.has_value() || (service_ && !(service_ == service));
       };
-      if (deadline == sync::kNoDeadline) {
-        mu_.Await(absl::Condition(&news));
-      } else if (!mu_.AwaitWithTimeout(
-                     absl::Condition(&news),
-                     absl::FromChrono(deadline -
-                                      std::chrono::steady_clock::now()))) {
+      if (!mu_.AwaitUntil(news, deadline)) {
         return Status(StatusCode::kDeadline);
       }
       if (end_.has_value()) return Status(*end_);
@@ -338,7 +288,7 @@ class Endpoint {
     }
 
    private:
-    absl::Mutex mu_;
+    sync::AbseilMutex mu_;
     std::optional<StatusCode> end_ ABSL_GUARDED_BY(mu_);
     Object service_ ABSL_GUARDED_BY(mu_);
   };
@@ -351,10 +301,12 @@ class Endpoint {
                   "no service '" + std::string(name) + "'");
   }
 
-  std::shared_ptr<api_internal::Process> process_;
+  std::shared_ptr<api_internal::Process<L>> process_;
   std::shared_ptr<api_internal::ReadySignal> ready_;
-  api_internal::ThreadSlot* polled_ = nullptr;
+  api_internal::ThreadSlot<L>* polled_ = nullptr;
 };
+
+using Endpoint = BasicEndpoint<>;
 
 }  // namespace binderlite
 

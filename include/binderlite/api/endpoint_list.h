@@ -15,17 +15,19 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "binderlite/api/endpoint.h"
 #include "binderlite/api/process.h"
+#include "binderlite/sync/abseil_primitives.h"
+#include "binderlite/sync/locking.h"
 #include "binderlite/sync/mutex_lock.h"
 
 namespace binderlite {
 
-class EndpointList {
+template <LockingPolicy L = FineGrained<>>
+class BasicEndpointList {
  public:
   // Once each.
-  void Add(const Endpoint& endpoint) {
+  void Add(const BasicEndpoint<L>& endpoint) {
     const auto& process = endpoint.internal();
     if (process == nullptr) return;
     sync::MutexLock lock(mu_);
@@ -37,13 +39,13 @@ class EndpointList {
   }
 
   // Those that are in memory, the oldest first.
-  [[nodiscard]] std::vector<std::shared_ptr<api_internal::Process>> Get() {
-    std::vector<std::weak_ptr<api_internal::Process>> list;
+  [[nodiscard]] std::vector<std::shared_ptr<api_internal::Process<L>>> Get() {
+    std::vector<std::weak_ptr<api_internal::Process<L>>> list;
     {
       sync::MutexLock lock(mu_);
       list = list_;
     }
-    std::vector<std::shared_ptr<api_internal::Process>> all;
+    std::vector<std::shared_ptr<api_internal::Process<L>>> all;
     all.reserve(list.size());
     for (const auto& weak : list) {
       if (auto process = weak.lock()) all.push_back(std::move(process));
@@ -52,9 +54,12 @@ class EndpointList {
   }
 
  private:
-  absl::Mutex mu_;
-  std::vector<std::weak_ptr<api_internal::Process>> list_ ABSL_GUARDED_BY(mu_);
+  sync::AbseilMutex mu_;
+  std::vector<std::weak_ptr<api_internal::Process<L>>> list_
+      ABSL_GUARDED_BY(mu_);
 };
+
+using EndpointList = BasicEndpointList<>;
 
 }  // namespace binderlite
 

@@ -29,12 +29,11 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
-#include "absl/time/time.h"
 #include "binderlite/api/codec.h"
 #include "binderlite/api/object.h"
 #include "binderlite/api/reader.h"
 #include "binderlite/api/status.h"
+#include "binderlite/sync/abseil_primitives.h"
 #include "binderlite/sync/mutex_lock.h"
 #include "binderlite/sync/stop.h"
 
@@ -64,13 +63,7 @@ class FutureState {
       mu_.AssertHeld();
       return result_.has_value();
     };
-    if (deadline == sync::kNoDeadline) {
-      mu_.Await(absl::Condition(&there));
-      return true;
-    }
-    return mu_.AwaitWithTimeout(
-        absl::Condition(&there),
-        absl::FromChrono(deadline - std::chrono::steady_clock::now()));
+    return mu_.AwaitUntil(there, deadline);
   }
   [[nodiscard]] bool ready() {
     sync::MutexLock lock(mu_);
@@ -90,7 +83,7 @@ class FutureState {
   }
 
  private:
-  absl::Mutex mu_;
+  sync::AbseilMutex mu_;
   std::optional<ResultOf<R>> result_ ABSL_GUARDED_BY(mu_);
   std::function<void(ResultOf<R>)> callback_ ABSL_GUARDED_BY(mu_);
 };

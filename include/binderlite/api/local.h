@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // LocalObject: an object of this endpoint that others can call, as a table of
-// handlers; what a Service holds. And Handler, what serves one method, and
-// ReplySink, where it puts what it answers.
+// handlers; what a Service holds.
 //
 //   lives as long as    a Service, a Proxy to it in its own endpoint, or
 //                       anybody elsewhere holds it
@@ -19,15 +18,20 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "binderlite/api/codec.h"
 #include "binderlite/api/death_watch.h"
+#include "binderlite/api/handler.h"
 #include "binderlite/api/object.h"
 #include "binderlite/api/process.h"
 #include "binderlite/api/reader.h"
 #include "binderlite/api/status.h"
 #include "binderlite/api/writer.h"
+#include "binderlite/sync/locking.h"
 #include "binderlite/wire/flags.h"
 #include "binderlite/wire/objects.h"
 
@@ -49,32 +53,12 @@ struct ServiceOptions {
 
 namespace api_internal {
 
-// Takes what a handler answers, once.
-class ReplySink {
- public:
-  // `write` is called before this returns, perhaps twice.
-  virtual void Send(void (*write)(Writer&, const void* result),
-                    const void* result) = 0;
-  virtual void Fail(const Status& status) = 0;
-
- protected:
-  ~ReplySink() = default;
-};
-
-// Serves the calls of one method, from any number of threads at a time.
-class Handler {
- public:
-  virtual ~Handler() = default;
-  // Answers by `reply`, once; of a one-way call, not at all.
-  virtual void Run(const Caller& caller, Reader& arguments,
-                   ReplySink& reply) = 0;
-};
-
+template <LockingPolicy L>
 class LocalObject final : public ApiObject,
-                          public std::enable_shared_from_this<LocalObject> {
+                          public std::enable_shared_from_this<LocalObject<L>> {
  public:
-  LocalObject(std::shared_ptr<Process> process, const InterfaceInfo* interface,
-              ServiceOptions its_options)
+  LocalObject(std::shared_ptr<Process<L>> process,
+              const InterfaceInfo* interface, ServiceOptions its_options)
       : options(std::move(its_options)),
         process_(std::move(process)),
         interface_(interface),
@@ -104,9 +88,42 @@ class LocalObject final : public ApiObject,
                                                       : at->second.get();
   }
   [[nodiscard]] const InterfaceInfo& interface() const { return *interface_; }
-  [[nodiscard]] Process& process() const { return *process_; }
+  [[nodiscard]] Process<L>& process() const { return *process_; }
 
-  // Calls from within its endpoint go straight to the handler; api/transport.h.
+  // Serves a call, whichever way it came. `reply` is null for a one-way, and
+  // answered otherwise.
+  void Serve(std::uint32_t code, std::uint64_t interface_id,
+             const Caller& caller, Reader& arguments, ReplySink* reply) const {
+    if (code == kPingCode || code == kInterfaceCode) {
+      if (reply == nullptr) return;
+      reply->Send(
+          [](Writer& writer, const void* name) {
+            WriteText(writer, *static_cast<const std::string_view*>(name));
+          },
+          &interface_->name);
+      return;
+    }
+    const auto refuse = [&](StatusCode why) {
+      if (reply == nullptr) return;
+      reply->Fail(Status(
+          why, Delivery::kYes,
+          std::string(interface_->name) + ", method " + std::to_string(code)));
+    };
+    if (interface_id != interface_->id) {
+      return refuse(StatusCode::kWrongInterface);
+    }
+    Handler* const handler = Find(code);
+    if (handler == nullptr) return refuse(StatusCode::kNoSuchMethod);
+    // A handler does not look whether anybody waits.
+    class Nobody final : public ReplySink {
+     public:
+      void Send(void (*)(Writer&, const void*), const void*) override {}
+      void Fail(const Status&) override {}
+    } nobody;
+    handler->Run(caller, arguments, reply != nullptr ? *reply : nobody);
+  }
+
+  // Calls from within its endpoint go straight to the handler; api/loopback.h.
   Status Call(const Request& request) override;
   void CallLater(const Request& request,
                  std::unique_ptr<Completion> completion) override;
@@ -115,7 +132,7 @@ class LocalObject final : public ApiObject,
     return {};
   }
   void RemoveDeathListener(const DeathListener&) override {}
-  [[nodiscard]] bool Flatten(const Process& process,
+  [[nodiscard]] bool Flatten(const AnyProcess& process,
                              FlatObject& flat) const override {
     if (!BelongsTo(process)) return false;
     flat = FlatObject{};
@@ -124,12 +141,12 @@ class LocalObject final : public ApiObject,
         kFlatAcceptsFds | (options.wants_label ? kFlatTxnSecurityCtx : 0);
     flat.binder = ptr_;
     flat.cookie = reinterpret_cast<std::uint64_t>(this);
-    process_->Export(ptr_,
-                     std::const_pointer_cast<LocalObject>(shared_from_this()));
+    process_->Export(
+        ptr_, std::const_pointer_cast<LocalObject>(this->shared_from_this()));
     process_->Serve();
     return true;
   }
-  [[nodiscard]] bool BelongsTo(const Process& process) const override {
+  [[nodiscard]] bool BelongsTo(const AnyProcess& process) const override {
     return &process == process_.get();
   }
   [[nodiscard]] bool is_local() const override { return true; }
@@ -137,7 +154,7 @@ class LocalObject final : public ApiObject,
   const ServiceOptions options;
 
  private:
-  const std::shared_ptr<Process> process_;
+  const std::shared_ptr<Process<L>> process_;
   const InterfaceInfo* const interface_;
   const std::uint64_t ptr_;
   // By code.

@@ -17,29 +17,32 @@
 #include <string>
 #include <utility>
 
+#include "binderlite/api/failure.h"
+#include "binderlite/api/frame.h"
+#include "binderlite/api/handler.h"
 #include "binderlite/api/local.h"
 #include "binderlite/api/object.h"
 #include "binderlite/api/process.h"
 #include "binderlite/api/reader.h"
+#include "binderlite/api/session.h"
 #include "binderlite/api/status.h"
 #include "binderlite/api/stored.h"
-#include "binderlite/api/transport.h"
 #include "binderlite/api/writer.h"
-#include "binderlite/sync/stop.h"
+#include "binderlite/sync/locking.h"
 
 namespace binderlite::api_internal {
 
 // What a handler answers to a call from its own endpoint. `take` gets it:
 // take(Status, Reader*), once.
-template <class Take>
+template <LockingPolicy L, class Take>
 class LoopbackSink final : public ReplySink {
  public:
-  LoopbackSink(const Process& process, Take take)
+  LoopbackSink(const Process<L>& process, Take take)
       : process_(process), take_(std::move(take)) {}
 
   void Send(void (*write)(Writer&, const void* result),
             const void* result) override {
-    StoredPayload payload(process_);
+    StoredPayload<L> payload(process_);
     if (const char* const why =
             payload.Fill([&](Writer& writer) { write(writer, result); })) {
       return Fail(Status(StatusCode::kMalformed, Delivery::kYes,
@@ -51,21 +54,21 @@ class LoopbackSink final : public ReplySink {
   void Fail(const Status& status) override { take_(status, nullptr); }
 
  private:
-  const Process& process_;
+  const Process<L>& process_;
   Take take_;
 };
 
 // Calls `object`; the answer goes to `take`, as above. `later`: the call is an
 // asynchronous one, and nobody's end of it is a thread's.
-template <class Take>
-void CallLoopback(const LocalObject& object, const Request& request, bool later,
-                  Take take) {
-  Process& process = object.process();
+template <LockingPolicy L, class Take>
+void CallLoopback(const LocalObject<L>& object, const Request& request,
+                  bool later, Take take) {
+  Process<L>& process = object.process();
   const CallOptions& options = *request.options;
   if (Status early = options.EndsBeforeItBegins(); !early.ok()) {
     return take(std::move(early), nullptr);
   }
-  StoredPayload payload(process);
+  StoredPayload<L> payload(process);
   if (const char* const why = payload.Fill([&](Writer& writer) {
         if (request.write != nullptr) request.write(writer, request.arguments);
       })) {
@@ -75,9 +78,10 @@ void CallLoopback(const LocalObject& object, const Request& request, bool later,
   }
   Reader reader(payload.data(), payload.offsets(), &payload);
   Session session(process);
-  Frame& outer = session.frame();
-  const Frame frame(&process, outer.slot, outer.thread, /*is_handler=*/true);
-  Process::HandlerScope scope(process, *outer.slot, frame);
+  ThreadFrame<L>& outer = session.frame();
+  const ThreadFrame<L> frame(process, outer.slot, outer.thread,
+                             /*is_handler=*/true);
+  typename Process<L>::HandlerScope scope(process, outer.slot, frame);
   if (!scope.may_run()) return take(Closed(Delivery::kNo), nullptr);
   const bool one_way = request.one_way && !later;
   const std::int32_t pid = one_way || later ? 0 : process.pid();
@@ -89,16 +93,17 @@ void CallLoopback(const LocalObject& object, const Request& request, bool later,
                       one_way, options.deadline, process.stop());
   if (one_way) {
     // Whatever becomes of it, nobody hears.
-    Dispatch(object, request.code, request.interface->id, caller, reader,
-             nullptr);
+    object.Serve(request.code, request.interface->id, caller, reader, nullptr);
     return take(Status(), nullptr);
   }
-  LoopbackSink<Take> sink(process, std::move(take));
-  Dispatch(object, request.code, request.interface->id, caller, reader, &sink);
+  LoopbackSink<L, Take> sink(process, std::move(take));
+  object.Serve(request.code, request.interface->id, caller, reader, &sink);
 }
 
-inline Status LocalObject::Call(const Request& request) {
-  const auto self = shared_from_this();  // The handler may drop the last one.
+template <LockingPolicy L>
+Status LocalObject<L>::Call(const Request& request) {
+  const auto self =
+      this->shared_from_this();  // The handler may drop the last one.
   Status answer;
   CallLoopback(*this, request, false, [&](Status status, Reader* result) {
     if (status.ok() && request.read != nullptr && result != nullptr &&
@@ -111,9 +116,10 @@ inline Status LocalObject::Call(const Request& request) {
   return answer;
 }
 
-inline void LocalObject::CallLater(const Request& request,
-                                   std::unique_ptr<Completion> completion) {
-  const auto self = shared_from_this();
+template <LockingPolicy L>
+void LocalObject<L>::CallLater(const Request& request,
+                               std::unique_ptr<Completion> completion) {
+  const auto self = this->shared_from_this();
   CallLoopback(*this, request, true, [&](Status status, Reader* result) {
     completion->Done(std::move(status), result);
   });

@@ -43,7 +43,7 @@
 #include "binderlite/api/aggregate.h"
 #include "binderlite/api/codec.h"
 #include "binderlite/api/future.h"
-#include "binderlite/api/local.h"
+#include "binderlite/api/handler.h"
 #include "binderlite/api/object.h"
 #include "binderlite/api/status.h"
 

@@ -157,8 +157,16 @@ class Completion {
 // Who hears of a death.
 class DeathListener;
 
-// Who may have to be asked about an object: its endpoint.
-class Process;
+// A Process (api/process.h), whatever its locking: whose an object is.
+class AnyProcess {
+ public:
+  AnyProcess(const AnyProcess&) = delete;
+  AnyProcess& operator=(const AnyProcess&) = delete;
+
+ protected:
+  AnyProcess() = default;
+  ~AnyProcess() = default;
+};
 
 }  // namespace api_internal
 
@@ -183,11 +191,11 @@ class ApiObject {
   virtual void RemoveDeathListener(
       const api_internal::DeathListener& listener) = 0;
   // How `process` writes it into a payload. False: it is another endpoint's.
-  [[nodiscard]] virtual bool Flatten(const api_internal::Process& process,
+  [[nodiscard]] virtual bool Flatten(const api_internal::AnyProcess& process,
                                      FlatObject& flat) const = 0;
   // Whether the reference is one of `process`, so that it can be sent by it.
   [[nodiscard]] virtual bool BelongsTo(
-      const api_internal::Process& process) const = 0;
+      const api_internal::AnyProcess& process) const = 0;
   // Whether it lives in the endpoint that the reference belongs to.
   [[nodiscard]] virtual bool is_local() const = 0;
 };

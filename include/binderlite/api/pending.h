@@ -23,6 +23,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <iterator>
@@ -36,16 +37,19 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
-#include "absl/time/time.h"
 #include "binderlite/api/object.h"
 #include "binderlite/api/status.h"
+#include "binderlite/sync/abseil_primitives.h"
+#include "binderlite/sync/locking.h"
 #include "binderlite/sync/mutex_lock.h"
 #include "binderlite/sync/stop.h"
 
 namespace binderlite::api_internal {
 
-class PendingCalls : public std::enable_shared_from_this<PendingCalls> {
+// L: of their Process. A template so that a file that only includes it does not
+// compile it.
+template <LockingPolicy L>
+class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
  public:
   PendingCalls() = default;
   PendingCalls(const PendingCalls&) = delete;
@@ -72,7 +76,7 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls> {
         call.target = std::move(target);
         call.deadline = options.deadline;
         if (options.deadline != sync::kNoDeadline) {
-          by_deadline_.emplace(options.deadline, id);
+          by_deadline_.insert({options.deadline, id});
           StartTimer();
         }
       }
@@ -84,9 +88,7 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls> {
     }
     if (!options.stop.stop_possible()) return id;
     // Runs at once if the stop was requested before.
-    auto on_stop = std::make_unique<OnStop>(options.stop, [this, id] {
-      End(id, Status(StatusCode::kCancelled, Delivery::kUnknown));
-    });
+    auto on_stop = std::make_unique<OnStop>(options.stop, Cancel{this, id});
     sync::MutexLock lock(mu_);
     const auto it = calls_.find(id);
     if (it == calls_.end()) return 0;  // `on_stop` goes without the lock.
@@ -163,8 +165,15 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls> {
   }
 
  private:
-  using OnStop = std::stop_callback<std::function<void()>>;
-  using TimePoint = std::chrono::steady_clock::time_point;
+  struct Cancel {
+    void operator()() const {
+      calls->End(id, Status(StatusCode::kCancelled, Delivery::kUnknown));
+    }
+    PendingCalls* calls;
+    std::uint64_t id;
+  };
+  using OnStop = std::stop_callback<Cancel>;
+  using TimePoint = sync::TimePoint;
 
   static constexpr std::chrono::nanoseconds kFirstPause =
       std::chrono::milliseconds(1);
@@ -184,7 +193,14 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls> {
   };
   using Calls = std::unordered_map<std::uint64_t, Call>;
 
-  Call Remove(Calls::iterator it) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+  // What the timer looks for, the earliest first.
+  struct Due {
+    TimePoint deadline;
+    std::uint64_t id;
+    friend auto operator<=>(const Due&, const Due&) = default;
+  };
+
+  Call Remove(typename Calls::iterator it) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     Call call = std::move(it->second);
     if (call.deadline != sync::kNoDeadline) {
       by_deadline_.erase({call.deadline, it->first});
@@ -195,12 +211,13 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls> {
 
   void StartTimer() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     if (timer_.joinable()) return;
-    timer_ = std::thread([self = shared_from_this()] { self->RunTimer(); });
+    timer_ =
+        std::thread([self = this->shared_from_this()] { self->RunTimer(); });
   }
-  // When there is something to do; max: there is nothing.
+  // When there is something to do; kNoDeadline: there is nothing.
   [[nodiscard]] TimePoint Earliest() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    TimePoint first = TimePoint::max();
-    if (!by_deadline_.empty()) first = by_deadline_.begin()->first;
+    TimePoint first = sync::kNoDeadline;
+    if (!by_deadline_.empty()) first = by_deadline_.begin()->deadline;
     if (!again_.empty()) first = std::min(first, again_.begin()->first);
     return first;
   }
@@ -212,14 +229,9 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls> {
         mu_.AssertHeld();
         return closed_ || Earliest() < first;
       };
-      if (first == TimePoint::max()) {
-        mu_.Await(absl::Condition(&changed));
-        continue;
-      }
       const TimePoint now = std::chrono::steady_clock::now();
       if (first > now) {
-        (void)mu_.AwaitWithTimeout(absl::Condition(&changed),
-                                   absl::FromChrono(first - now));
+        (void)mu_.AwaitUntil(changed, first);
         continue;
       }
       if (!again_.empty() && again_.begin()->first == first) {
@@ -238,7 +250,7 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls> {
         again_.emplace(now + again.pause, std::move(again));
         continue;
       }
-      Call call = Remove(calls_.find(by_deadline_.begin()->second));
+      Call call = Remove(calls_.find(by_deadline_.begin()->id));
       mu_.Unlock();
       call.completion->Done(Status(StatusCode::kDeadline, Delivery::kUnknown),
                             nullptr);
@@ -248,12 +260,11 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls> {
     mu_.Unlock();
   }
 
-  mutable absl::Mutex mu_;
+  mutable sync::AbseilMutex mu_;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
   std::uint64_t last_id_ ABSL_GUARDED_BY(mu_) = 0;
   Calls calls_ ABSL_GUARDED_BY(mu_);
-  std::set<std::pair<TimePoint, std::uint64_t>> by_deadline_
-      ABSL_GUARDED_BY(mu_);
+  std::set<Due> by_deadline_ ABSL_GUARDED_BY(mu_);
   std::multimap<TimePoint, Again> again_ ABSL_GUARDED_BY(mu_);
   std::thread timer_ ABSL_GUARDED_BY(mu_);
 };

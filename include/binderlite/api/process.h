@@ -36,113 +36,33 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
-#include "absl/time/time.h"
+#include "binderlite/api/endpoint_options.h"
+#include "binderlite/api/frame.h"
 #include "binderlite/api/object.h"
 #include "binderlite/api/pending.h"
 #include "binderlite/core/readiness.h"
 #include "binderlite/driver/driver.h"
+#include "binderlite/sync/abseil_primitives.h"
+#include "binderlite/sync/locking.h"
 #include "binderlite/sync/mutex_lock.h"
 
 namespace binderlite {
 
-// A call that a handler is serving, for reports.
-struct RunningCall {
-  std::string endpoint;              // That serves it.
-  std::string interface;             // Of the object.
-  std::uint32_t code = 0;            // Of the method.
-  std::int32_t caller = 0;           // Its pid; 0 for one-way calls.
-  std::int32_t tid = 0;              // Of the thread, as the driver numbers it.
-  std::chrono::nanoseconds since{};  // How long it has been running.
-  std::chrono::steady_clock::time_point begin{};  // When it began.
-};
-
-// Who an endpoint is, and what it has.
-struct EndpointOptions {
-  // For reports, dumps and the names of threads.
-  std::string name = {};
-  // What others see; 0: one that nobody else has.
-  std::int32_t pid = 0;
-  // The user that others see; any number.
-  std::uint32_t euid = 0;
-  std::string label = {};  // Security label.
-  // Bytes of receive memory, 4 MiB at most, for all calls and results that are
-  // on their way to it or in use; one-way and asynchronous calls may take half
-  // of it.
-  std::size_t arena_size = std::size_t{1} << 20;
-  // Threads that serve calls to it: so many from the first time that it gives
-  // an object away (or earlier, see Endpoint::Serve), and as many as this while
-  // all of them are busy. 0: none, see Endpoint::Dispatch.
-  std::uint32_t loopers = 1;
-  // The most that there may be; fewer than `loopers` counts as that.
-  std::uint32_t max_loopers = 16;
-  // While closing: told of the handlers that have not returned, every
-  // `report_after`. Default: one line each on stderr.
-  std::chrono::nanoseconds report_after = std::chrono::seconds(10);
-  // Called by the thread that closes, with no lock held.
-  std::function<void(const std::vector<RunningCall>&)> on_stuck = {};
-};
-
 namespace api_internal {
 
-class Process;
+template <LockingPolicy L>
+class LocalObject;
+template <LockingPolicy L>
+class RemoteObject;
 
-// One thread of an endpoint, as far as the driver is concerned: a looper, or
-// one that a caller's OS thread takes while it calls.
-struct alignas(64) ThreadSlot {
-  explicit ThreadSlot(BasicThread<> its_thread)
-      : thread(std::move(its_thread)) {}
-
-  BasicThread<> thread;
-  // Handlers that run on it: nested calls and calls on their caller's thread
-  // make it more than one. Written by whoever runs it.
-  std::atomic<int> depth{0};
-  // Of the innermost.
-  std::atomic<const InterfaceInfo*> interface { nullptr };
-  std::atomic<std::uint32_t> code{0};
-  std::atomic<std::int32_t> caller{0};
-  std::atomic<std::int64_t> since{0};  // steady_clock, nanoseconds.
-};
-
-struct Frame;
-inline thread_local Frame* innermost_frame = nullptr;
-
-// What an OS thread is doing in endpoints, innermost first: so that a call that
-// a handler makes goes out on the thread that it is served on, as the protocol
-// wants it (a call back finds its way only so), and that one which closes an
-// endpoint from within does not wait for itself.
-struct Frame {
-  Frame(const Process* whose, ThreadSlot* on, BasicThread<>* as,
-        bool is_handler)
-      : process(whose),
-        slot(on),
-        thread(as),
-        handler(is_handler),
-        outer(innermost_frame) {
-    innermost_frame = this;
-  }
-  Frame(const Frame&) = delete;
-  Frame& operator=(const Frame&) = delete;
-  ~Frame() { innermost_frame = outer; }
-
-  const Process* const process;
-  ThreadSlot* const slot;
-  BasicThread<>* const thread;
-  const bool handler;
-  // It waits in the driver, or for the end of a call; what else this OS thread
-  // has to say goes out on another thread.
-  bool in_call = false;
-  // A handler that is in Process::Close, or has been.
-  bool closes = false;
-  Frame* const outer;
-};
-
-class Process : public std::enable_shared_from_this<Process> {
+template <LockingPolicy L>
+class Process final : public AnyProcess,
+                      public std::enable_shared_from_this<Process<L>> {
  public:
   // How a looper runs; see api/transport.h.
-  using LooperBody = void (*)(Process&, ThreadSlot&, bool spawned);
+  using LooperBody = void (*)(Process&, ThreadSlot<L>&, bool spawned);
 
-  Process(Context& context, EndpointOptions its_options,
+  Process(BasicContext<L>& context, EndpointOptions its_options,
           std::shared_ptr<ReadinessListener> readiness, LooperBody body)
       : options(std::move(its_options)),
         proc(context.Open({.pid = options.pid,
@@ -152,7 +72,7 @@ class Process : public std::enable_shared_from_this<Process> {
                            .arena_size = options.arena_size,
                            .readiness = std::move(readiness)})),
         looper_body_(body) {
-    ThreadSlot* const slot = Take();
+    ThreadSlot<L>* const slot = Take();
     const std::uint32_t more = options.max_loopers > options.loopers
                                    ? options.max_loopers - options.loopers
                                    : 0;
@@ -168,9 +88,9 @@ class Process : public std::enable_shared_from_this<Process> {
   }
 
   const EndpointOptions options;
-  BasicProc<> proc;
-  const std::shared_ptr<PendingCalls> pending =
-      std::make_shared<PendingCalls>();
+  BasicProc<L> proc;
+  const std::shared_ptr<PendingCalls<L>> pending =
+      std::make_shared<PendingCalls<L>>();
 
   // Of results that are kept for their callers; see api/transport.h.
   std::atomic<std::size_t> unsent_bytes{0};
@@ -184,30 +104,30 @@ class Process : public std::enable_shared_from_this<Process> {
   // --- Threads ---------------------------------------------------------------
 
   // A thread that nobody uses.
-  [[nodiscard]] ThreadSlot* Take() {
+  [[nodiscard]] ThreadSlot<L>* Take() {
     {
       sync::MutexLock lock(mu_);
       if (!free_.empty()) {
-        ThreadSlot* const slot = free_.back();
+        ThreadSlot<L>* const slot = free_.back();
         free_.pop_back();
         return slot;
       }
     }
-    auto made = std::make_unique<ThreadSlot>(proc.Attach());
+    auto made = std::make_unique<ThreadSlot<L>>(proc.Attach());
     // So that its first read waits, like all others.
     std::int32_t version = 0;
     (void)made->thread.Version(version);
     sync::MutexLock lock(mu_);
-    ThreadSlot* const slot = slots_.emplace_back(std::move(made)).get();
+    ThreadSlot<L>* const slot = slots_.emplace_back(std::move(made)).get();
     // Once the Proc is torn down it numbers its threads from the beginning.
     by_tid_.emplace(slot->thread.tid(), slot);
     return slot;
   }
-  void GiveBack(ThreadSlot& slot) {
+  void GiveBack(ThreadSlot<L>& slot) {
     sync::MutexLock lock(mu_);
     free_.push_back(&slot);
   }
-  [[nodiscard]] ThreadSlot* Find(std::int32_t tid) {
+  [[nodiscard]] ThreadSlot<L>* Find(std::int32_t tid) {
     sync::MutexLock lock(mu_);
     const auto it = by_tid_.find(tid);
     return it == by_tid_.end() ? nullptr : it->second;
@@ -230,7 +150,7 @@ class Process : public std::enable_shared_from_this<Process> {
   // be used without holding them from the moment that it says may_run.
   class [[nodiscard]] HandlerScope {
    public:
-    HandlerScope(Process& process, ThreadSlot& slot, const Frame& frame)
+    HandlerScope(Process& process, ThreadSlot<L>& slot, const Frame& frame)
         : process_(process),
           slot_(slot),
           frame_(frame),
@@ -269,7 +189,7 @@ class Process : public std::enable_shared_from_this<Process> {
     }
 
     Process& process_;
-    ThreadSlot& slot_;
+    ThreadSlot<L>& slot_;
     const Frame& frame_;
     const InterfaceInfo* const outer_interface_;
     const std::uint32_t outer_code_;
@@ -307,7 +227,8 @@ class Process : public std::enable_shared_from_this<Process> {
     return next_ptr_.fetch_add(8, std::memory_order_relaxed);
   }
   // It is about to be sent: whoever holds a reference elsewhere keeps it alive.
-  void Export(std::uint64_t ptr, const std::shared_ptr<ApiObject>& object) {
+  void Export(std::uint64_t ptr,
+              const std::shared_ptr<LocalObject<L>>& object) {
     sync::MutexLock lock(mu_);
     if (!closed_) exports_[ptr].object = object;
   }
@@ -319,11 +240,11 @@ class Process : public std::enable_shared_from_this<Process> {
   // BR_ACQUIRE and BR_RELEASE, which may be read in either order. Answers what
   // nobody elsewhere holds any more.
   void Acquired(std::uint64_t ptr) { (void)CountHolders(ptr, +1); }
-  [[nodiscard]] std::shared_ptr<ApiObject> Released(std::uint64_t ptr) {
+  [[nodiscard]] std::shared_ptr<LocalObject<L>> Released(std::uint64_t ptr) {
     return CountHolders(ptr, -1);
   }
   // The object with this number; null: it is gone.
-  [[nodiscard]] std::shared_ptr<ApiObject> FindLocal(std::uint64_t ptr) {
+  [[nodiscard]] std::shared_ptr<LocalObject<L>> FindLocal(std::uint64_t ptr) {
     sync::MutexLock lock(mu_);
     const auto it = exports_.find(ptr);
     return it == exports_.end() ? nullptr : it->second.object.lock();
@@ -360,8 +281,8 @@ class Process : public std::enable_shared_from_this<Process> {
   // another thread, waits for that, since the driver keeps one death
   // notification per handle.
   template <class Make>
-  [[nodiscard]] std::shared_ptr<ApiObject> FindOrMake(std::uint32_t handle,
-                                                      Make make) {
+  [[nodiscard]] std::shared_ptr<RemoteObject<L>> FindOrMake(
+      std::uint32_t handle, Make make) {
     sync::MutexLock lock(mu_);
     const auto settled = [this, handle] {
       mu_.AssertHeld();
@@ -371,10 +292,10 @@ class Process : public std::enable_shared_from_this<Process> {
     for (;;) {
       const auto it = remotes_.find(handle);
       if (it == remotes_.end()) break;
-      if (std::shared_ptr<ApiObject> found = it->second.lock()) return found;
-      mu_.Await(absl::Condition(&settled));
+      if (auto found = it->second.lock()) return found;
+      mu_.Await(settled);
     }
-    std::shared_ptr<ApiObject> made = make();
+    std::shared_ptr<RemoteObject<L>> made = make();
     remotes_.emplace(handle, made);
     return made;
   }
@@ -385,8 +306,8 @@ class Process : public std::enable_shared_from_this<Process> {
   }
 
   // All references that there are.
-  [[nodiscard]] std::vector<std::shared_ptr<ApiObject>> Remotes() {
-    std::vector<std::shared_ptr<ApiObject>> all;
+  [[nodiscard]] std::vector<std::shared_ptr<RemoteObject<L>>> Remotes() {
+    std::vector<std::shared_ptr<RemoteObject<L>>> all;
     sync::MutexLock lock(mu_);
     for (const auto& [handle, weak] : remotes_) {
       if (auto object = weak.lock()) all.push_back(std::move(object));
@@ -395,12 +316,13 @@ class Process : public std::enable_shared_from_this<Process> {
   }
 
   // Cookies of death notifications.
-  [[nodiscard]] std::uint64_t NewDeath(std::weak_ptr<ApiObject> object) {
+  [[nodiscard]] std::uint64_t NewDeath(std::weak_ptr<RemoteObject<L>> object) {
     sync::MutexLock lock(mu_);
     deaths_.emplace(++last_cookie_, std::move(object));
     return last_cookie_;
   }
-  [[nodiscard]] std::shared_ptr<ApiObject> FindDeath(std::uint64_t cookie) {
+  [[nodiscard]] std::shared_ptr<RemoteObject<L>> FindDeath(
+      std::uint64_t cookie) {
     sync::MutexLock lock(mu_);
     const auto it = deaths_.find(cookie);
     return it == deaths_.end() ? nullptr : it->second.lock();
@@ -442,8 +364,8 @@ class Process : public std::enable_shared_from_this<Process> {
 
  private:
   struct Exported {
-    std::weak_ptr<ApiObject> object;
-    std::shared_ptr<ApiObject> kept;  // While somebody elsewhere holds it.
+    std::weak_ptr<LocalObject<L>> object;
+    std::shared_ptr<LocalObject<L>> kept;  // While somebody elsewhere holds it.
     int holders = 0;
   };
 
@@ -453,7 +375,7 @@ class Process : public std::enable_shared_from_this<Process> {
         .count();
   }
 
-  std::shared_ptr<ApiObject> CountHolders(std::uint64_t ptr, int change) {
+  std::shared_ptr<LocalObject<L>> CountHolders(std::uint64_t ptr, int change) {
     sync::MutexLock lock(mu_);
     const auto it = exports_.find(ptr);
     if (it == exports_.end()) return nullptr;
@@ -469,9 +391,9 @@ class Process : public std::enable_shared_from_this<Process> {
 
   void StartLooper(bool spawned) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     const int number = ++looper_count_;
-    loopers_.emplace_back([self = shared_from_this(), spawned, number] {
+    loopers_.emplace_back([self = this->shared_from_this(), spawned, number] {
       self->NameThread(number);
-      ThreadSlot* const slot = self->Take();
+      ThreadSlot<L>* const slot = self->Take();
       self->looper_body_(*self, *slot, spawned);
     });
   }
@@ -488,7 +410,7 @@ class Process : public std::enable_shared_from_this<Process> {
   // counted as closers_ from now on.
   [[nodiscard]] int OwnHandlers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     int own = 0;
-    for (Frame* frame = innermost_frame; frame != nullptr;
+    for (Frame* frame = Frame::Innermost(); frame != nullptr;
          frame = frame->outer) {
       if (frame->process != this || !frame->handler) continue;
       ++own;
@@ -511,9 +433,9 @@ class Process : public std::enable_shared_from_this<Process> {
       mu_.AssertHeld();
       return CountHandlers() <= (in_handler ? closers_ : 0);
     };
-    const absl::Duration interval = absl::FromChrono(
-        std::max(options.report_after, std::chrono::nanoseconds(1)));
-    while (!mu_.AwaitWithTimeout(absl::Condition(&idle), interval)) {
+    const std::chrono::nanoseconds interval =
+        std::max(options.report_after, std::chrono::nanoseconds(1));
+    while (!mu_.AwaitUntil(idle, Within(interval).deadline)) {
       mu_.Unlock();
       Report();
       mu_.Lock();
@@ -577,21 +499,21 @@ class Process : public std::enable_shared_from_this<Process> {
   std::stop_source stop_;
   std::atomic<std::uint64_t> next_ptr_{8};
 
-  absl::Mutex mu_;
+  sync::AbseilMutex mu_;
   // Close has come to its end, but for handlers that have called it.
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
   int closers_ ABSL_GUARDED_BY(mu_) = 0;
-  std::vector<std::unique_ptr<ThreadSlot>> slots_ ABSL_GUARDED_BY(mu_);
-  std::unordered_map<std::int32_t, ThreadSlot*> by_tid_ ABSL_GUARDED_BY(mu_);
-  std::vector<ThreadSlot*> free_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::unique_ptr<ThreadSlot<L>>> slots_ ABSL_GUARDED_BY(mu_);
+  std::unordered_map<std::int32_t, ThreadSlot<L>*> by_tid_ ABSL_GUARDED_BY(mu_);
+  std::vector<ThreadSlot<L>*> free_ ABSL_GUARDED_BY(mu_);
   std::vector<std::thread> loopers_ ABSL_GUARDED_BY(mu_);
   int looper_count_ ABSL_GUARDED_BY(mu_) = 0;
   std::unordered_map<std::uint64_t, Exported> exports_ ABSL_GUARDED_BY(mu_);
   std::shared_ptr<ApiObject> manager_ ABSL_GUARDED_BY(mu_);
   std::shared_ptr<ApiObject> reply_port_ ABSL_GUARDED_BY(mu_);
-  std::unordered_map<std::uint32_t, std::weak_ptr<ApiObject>> remotes_
+  std::unordered_map<std::uint32_t, std::weak_ptr<RemoteObject<L>>> remotes_
       ABSL_GUARDED_BY(mu_);
-  std::unordered_map<std::uint64_t, std::weak_ptr<ApiObject>> deaths_
+  std::unordered_map<std::uint64_t, std::weak_ptr<RemoteObject<L>>> deaths_
       ABSL_GUARDED_BY(mu_);
   std::uint64_t last_cookie_ ABSL_GUARDED_BY(mu_) = 0;
 };

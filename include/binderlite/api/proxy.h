@@ -26,7 +26,6 @@
 
 #include "binderlite/api/codec.h"
 #include "binderlite/api/death_watch.h"
-#include "binderlite/api/local.h"
 #include "binderlite/api/method.h"
 #include "binderlite/api/object.h"
 #include "binderlite/api/status.h"
@@ -113,7 +112,8 @@ class Service {
  public:
   // Null.
   Service() = default;
-  explicit Service(std::shared_ptr<api_internal::LocalObject> object)
+  // For Endpoint::Create.
+  explicit Service(std::shared_ptr<ApiObject> object)
       : object_(std::move(object)) {}
 
   // Whether it is not null.
@@ -125,7 +125,7 @@ class Service {
   operator Object() const { return Object{object_}; }
 
  private:
-  std::shared_ptr<api_internal::LocalObject> object_;
+  std::shared_ptr<ApiObject> object_;
 };
 
 template <class I>

@@ -20,13 +20,15 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "binderlite/api/death_watch.h"
 #include "binderlite/api/endpoint.h"
 #include "binderlite/api/object.h"
 #include "binderlite/api/proxy.h"
 #include "binderlite/api/service_manager.h"
 #include "binderlite/api/status.h"
+#include "binderlite/driver/driver.h"
+#include "binderlite/sync/abseil_primitives.h"
+#include "binderlite/sync/locking.h"
 #include "binderlite/sync/mutex_lock.h"
 
 namespace binderlite {
@@ -43,10 +45,13 @@ struct RegistryOptions {
       may = {};
 };
 
-class ServiceRegistry {
+// With the default locking, ServiceRegistry.
+template <LockingPolicy L = FineGrained<>>
+class BasicServiceRegistry {
  public:
   // Opens an endpoint of `context` and becomes its manager; see status().
-  explicit ServiceRegistry(Context& context, RegistryOptions options = {})
+  explicit BasicServiceRegistry(BasicContext<L>& context,
+                                RegistryOptions options = {})
       : state_(std::make_shared<State>(std::move(options))),
         endpoint_(context, {.name = "servicemanager"}) {
     service_ = endpoint_.Create(ServiceManager{
@@ -75,7 +80,7 @@ class ServiceRegistry {
   // kFailed: the context has a manager already.
   [[nodiscard]] const Status& status() const { return status_; }
   // Where it lives, called "servicemanager".
-  [[nodiscard]] Endpoint& endpoint() { return endpoint_; }
+  [[nodiscard]] BasicEndpoint<L>& endpoint() { return endpoint_; }
 
  private:
   struct Entry {
@@ -256,7 +261,7 @@ class ServiceRegistry {
     }
 
     const RegistryOptions options_;
-    absl::Mutex mu_;
+    sync::AbseilMutex mu_;
     std::map<std::string, Entry, std::less<>> services_ ABSL_GUARDED_BY(mu_);
     std::vector<Watcher> watchers_ ABSL_GUARDED_BY(mu_);
     std::uint64_t last_number_ ABSL_GUARDED_BY(mu_) = 0;
@@ -265,10 +270,12 @@ class ServiceRegistry {
   };
 
   const std::shared_ptr<State> state_;
-  Endpoint endpoint_;
+  BasicEndpoint<L> endpoint_;
   Service<ServiceManager> service_;
   Status status_;
 };
+
+using ServiceRegistry = BasicServiceRegistry<>;
 
 }  // namespace binderlite
 

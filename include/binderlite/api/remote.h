@@ -23,26 +23,30 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "binderlite/api/death_watch.h"
 #include "binderlite/api/object.h"
 #include "binderlite/api/process.h"
 #include "binderlite/api/status.h"
+#include "binderlite/driver/driver.h"
+#include "binderlite/sync/abseil_primitives.h"
+#include "binderlite/sync/locking.h"
 #include "binderlite/sync/mutex_lock.h"
 #include "binderlite/wire/objects.h"
 
 namespace binderlite::api_internal {
 
-class RemoteObject final : public ApiObject,
-                           public std::enable_shared_from_this<RemoteObject> {
+template <LockingPolicy L>
+class RemoteObject final
+    : public ApiObject,
+      public std::enable_shared_from_this<RemoteObject<L>> {
  public:
-  // A reference to what `handle` stands for; see Transport for who counts.
-  RemoteObject(std::shared_ptr<Process> process, std::uint32_t handle)
+  // For FindRemote, which has the driver count it.
+  RemoteObject(std::shared_ptr<Process<L>> process, std::uint32_t handle)
       : process_(std::move(process)), handle_(handle) {}
   ~RemoteObject() override;
 
   [[nodiscard]] std::uint32_t handle() const { return handle_; }
-  [[nodiscard]] Process& process() const { return *process_; }
+  [[nodiscard]] Process<L>& process() const { return *process_; }
 
   Status Call(const Request& request) override;
   void CallLater(const Request& request,
@@ -87,7 +91,7 @@ class RemoteObject final : public ApiObject,
     process_->pending->EndAll(this, EndOfCall(reason));
   }
 
-  [[nodiscard]] bool Flatten(const Process& process,
+  [[nodiscard]] bool Flatten(const AnyProcess& process,
                              FlatObject& flat) const override {
     if (!BelongsTo(process)) return false;
     flat = FlatObject{};
@@ -95,7 +99,7 @@ class RemoteObject final : public ApiObject,
     flat.handle = handle_;
     return true;
   }
-  [[nodiscard]] bool BelongsTo(const Process& process) const override {
+  [[nodiscard]] bool BelongsTo(const AnyProcess& process) const override {
     return &process == process_.get();
   }
   [[nodiscard]] bool is_local() const override { return false; }
@@ -112,15 +116,31 @@ class RemoteObject final : public ApiObject,
     return death_;
   }
 
-  const std::shared_ptr<Process> process_;
+  const std::shared_ptr<Process<L>> process_;
   const std::uint32_t handle_;
 
-  absl::Mutex mu_;
+  sync::AbseilMutex mu_;
   std::optional<DeathReason> death_ ABSL_GUARDED_BY(mu_);
   // Of the death notification; 0: not asked for.
   std::uint64_t cookie_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<std::shared_ptr<DeathListener>> listeners_ ABSL_GUARDED_BY(mu_);
 };
+
+// The reference that stands for `handle`, which is 0 or held by somebody until
+// this returns.
+template <LockingPolicy L>
+[[nodiscard]] std::shared_ptr<ApiObject> FindRemote(Process<L>& process,
+                                                    BasicThread<L>& thread,
+                                                    std::uint32_t handle) {
+  bool made = false;
+  std::shared_ptr<ApiObject> object = process.FindOrMake(handle, [&] {
+    made = true;
+    return std::make_shared<RemoteObject<L>>(process.shared_from_this(),
+                                             handle);
+  });
+  if (made) (void)thread.Acquire(handle);
+  return object;
+}
 
 }  // namespace binderlite::api_internal
 

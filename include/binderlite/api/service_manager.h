@@ -76,10 +76,8 @@ class [[nodiscard]] PresenceWatch {
   PresenceWatch& operator=(PresenceWatch&& other) noexcept {
     if (this != &other) {
       End();
-      manager_ = std::move(other.manager_);
-      name_ = std::move(other.name_);
       told_ = std::move(other.told_);
-      listener_ = std::move(other.listener_);
+      unwatch_ = std::exchange(other.unwatch_, nullptr);
       status_ = std::move(other.status_);
     }
     return *this;
@@ -88,27 +86,28 @@ class [[nodiscard]] PresenceWatch {
 
   // For Endpoint::WatchPresence: create(PresenceListener) makes a Service.
   template <class Create>
-  PresenceWatch(Proxy<ServiceManager> manager, std::string_view name,
+  PresenceWatch(const Proxy<ServiceManager>& manager, std::string_view name,
                 Callback callback, Create create)
-      : manager_(std::move(manager)),
-        name_(name),
-        told_(std::make_shared<Told>(std::move(callback))),
-        listener_(create(PresenceListener{
-            .OnPresent =
-                [told = told_](std::string_view which, const Object& service) {
-                  told->Call(which, service);
-                },
-            .OnGone = [told = told_](
-                          std::string_view which) { told->Call(which, {}); }})),
-        status_(manager_->Watch(name_, listener_)) {}
+      : told_(std::make_shared<Told>(std::move(callback))) {
+    Service<PresenceListener> listener = create(PresenceListener{
+        .OnPresent = [told = told_](
+                         std::string_view which,
+                         const Object& service) { told->Call(which, service); },
+        .OnGone =
+            [told = told_](std::string_view which) { told->Call(which, {}); }});
+    status_ = manager->Watch(name, listener);
+    unwatch_ = [manager, key = std::string(name), listener,
+                watches = status_.ok()] {
+      if (watches) (void)manager->Unwatch(key, listener).ok();
+    };
+  }
 
   // Whether it watches, or why not.
   [[nodiscard]] const Status& status() const { return status_; }
   // Does what the destructor does.
   void End() {
-    if (!listener_) return;
-    if (status_.ok()) (void)manager_->Unwatch(name_, listener_).ok();
-    listener_ = {};
+    if (told_ == nullptr) return;
+    std::exchange(unwatch_, nullptr)();
     std::exchange(told_, nullptr)->gate.End();
   }
 
@@ -124,10 +123,8 @@ class [[nodiscard]] PresenceWatch {
     api_internal::CallbackGate gate;
   };
 
-  Proxy<ServiceManager> manager_;
-  std::string name_;
   std::shared_ptr<Told> told_;
-  Service<PresenceListener> listener_;
+  std::function<void()> unwatch_;
   Status status_;
 };
 

@@ -20,18 +20,21 @@
 
 #include "binderlite/api/object.h"
 #include "binderlite/api/objects.h"
+#include "binderlite/api/process.h"
 #include "binderlite/api/reader.h"
 #include "binderlite/api/writer.h"
 #include "binderlite/core/file.h"
+#include "binderlite/sync/locking.h"
 #include "binderlite/wire/errc.h"
 #include "binderlite/wire/objects.h"
 
 namespace binderlite::api_internal {
 
+template <LockingPolicy L>
 class StoredPayload final : public ObjectWriter, public ObjectReader {
  public:
   // Of `process`, whose objects it can have.
-  explicit StoredPayload(const Process& process) : process_(process) {}
+  explicit StoredPayload(const Process<L>& process) : process_(process) {}
   StoredPayload(const StoredPayload&) = delete;
   StoredPayload& operator=(const StoredPayload&) = delete;
 
@@ -136,7 +139,7 @@ class StoredPayload final : public ObjectWriter, public ObjectReader {
     return error;
   }
 
-  const Process& process_;
+  const Process<L>& process_;
   std::uint64_t room_[kRoom / sizeof(std::uint64_t)];
   std::vector<std::uint64_t> many_;
   std::size_t size_ = 0;

@@ -29,7 +29,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -63,7 +62,8 @@ namespace binderlite {
 namespace debug {
 
 // Adds to `graph` the names of the handlers that run in `endpoints`.
-inline void NameHandlers(WaitGraph& graph, EndpointList& endpoints) {
+template <LockingPolicy L>
+void NameHandlers(WaitGraph& graph, BasicEndpointList<L>& endpoints) {
   std::map<std::uint32_t, std::size_t> procs;
   for (std::size_t i = 0; i < graph.procs.size(); ++i) {
     procs.emplace(graph.procs[i].id, i);
@@ -84,8 +84,9 @@ inline void NameHandlers(WaitGraph& graph, EndpointList& endpoints) {
 }
 
 // Who waits for whom among the endpoints of `binder`.
-[[nodiscard]] inline WaitGraph TakeWaitGraph(Binder& binder,
-                                             const GraphOptions& options = {}) {
+template <LockingPolicy L>
+[[nodiscard]] WaitGraph TakeWaitGraph(BasicBinder<L>& binder,
+                                      const GraphOptions& options = {}) {
   WaitGraph graph = TakeWaitGraph(binder.context(), options);
   NameHandlers(graph, *binder.endpoints());
   Untangle(graph);
@@ -117,8 +118,9 @@ class BasicWatchdog {
  public:
   // Keeps neither `context` nor `endpoints` open. `endpoints`: null: there are
   // no names.
-  explicit BasicWatchdog(BasicContext<L>& context, WatchdogOptions options = {},
-                         std::shared_ptr<EndpointList> endpoints = nullptr)
+  explicit BasicWatchdog(
+      BasicContext<L>& context, WatchdogOptions options = {},
+      std::shared_ptr<BasicEndpointList<L>> endpoints = nullptr)
       : options_(std::move(options)),
         context_(&context.state()),
         endpoints_(std::move(endpoints)) {
@@ -126,8 +128,7 @@ class BasicWatchdog {
       worker_.emplace("bl:watchdog", [this] { Run(); });
     }
   }
-  explicit BasicWatchdog(Binder& binder, WatchdogOptions options = {}) requires
-      std::same_as<L, FineGrained<>>
+  explicit BasicWatchdog(BasicBinder<L>& binder, WatchdogOptions options = {})
       : BasicWatchdog(binder.context(), std::move(options),
                       binder.endpoints()) {}
   BasicWatchdog(const BasicWatchdog&) = delete;
@@ -343,7 +344,7 @@ class BasicWatchdog {
 
   const WatchdogOptions options_;
   const core::Pin<core::Context<L>> context_;
-  const std::shared_ptr<EndpointList> endpoints_;
+  const std::shared_ptr<BasicEndpointList<L>> endpoints_;
 
   sync::AbseilPrimitives::Mutex mu_;
   // Since when there have been calls, and threads have done what they do.

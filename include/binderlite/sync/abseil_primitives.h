@@ -100,6 +100,19 @@ class ABSL_LOCKABLE AbseilMutex {
                                            absl::FromChrono(timeout)));
   }
 
+  // The same, but gives up at `deadline`. Whether it is ready.
+  template <class Ready>
+  [[nodiscard]] bool AwaitUntil(const Ready& ready, TimePoint deadline)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(this) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    if (deadline == kNoDeadline) {
+      Await(ready);
+      return true;
+    }
+    return mu_.AwaitWithTimeout(
+        absl::Condition(&ready),
+        absl::FromChrono(deadline - std::chrono::steady_clock::now()));
+  }
+
  private:
   absl::Mutex mu_;
 };
