@@ -79,6 +79,7 @@ set(BINDERLITE_HEADERS
     include/binderlite/api/codec.h
     include/binderlite/api/conversation.h
     include/binderlite/api/death_watch.h
+    include/binderlite/api/detached.h
     include/binderlite/api/driver_sink.h
     include/binderlite/api/endpoint.h
     include/binderlite/api/endpoint_list.h

@@ -2,8 +2,6 @@
 
 #include <binderlite/binderlite.h>
 
-#include <coroutine>
-#include <exception>
 #include <future>
 #include <iostream>
 #include <string>
@@ -16,20 +14,8 @@ struct Users {
   bl::Method<2, std::string(int id)> City;
 };
 
-// Starts at once, ends by itself. Any coroutine type will do; most programs
-// that use coroutines have one.
-struct Detached {
-  struct promise_type {
-    Detached get_return_object() { return {}; }
-    std::suspend_never initial_suspend() noexcept { return {}; }
-    std::suspend_never final_suspend() noexcept { return {}; }
-    void return_void() {}
-    void unhandled_exception() { std::terminate(); }
-  };
-};
-
-Detached CityOf(bl::Proxy<Users> users, std::string name,
-                std::promise<bl::Result<std::string>>& city) {
+bl::Detached CityOf(bl::Proxy<Users> users, std::string name,
+                    std::promise<bl::Result<std::string>>& city) {
   const bl::Result<int> id = co_await users->Id.Async(name);
   if (!id.ok()) {
     city.set_value(id.status());

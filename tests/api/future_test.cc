@@ -5,12 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <coroutine>
-#include <exception>
 #include <memory>
 #include <string>
 #include <thread>
 #include <utility>
+
+#include "binderlite/api/detached.h"
+#include "binderlite/api/status.h"
 
 namespace binderlite::testing {
 namespace {
@@ -65,18 +66,7 @@ TEST(FutureTest, LetsGoOfTheCallback) {
   EXPECT_TRUE(weak.expired());
 }
 
-// A coroutine that nobody waits for.
-struct Task {
-  struct promise_type {
-    Task get_return_object() { return {}; }
-    std::suspend_never initial_suspend() noexcept { return {}; }
-    std::suspend_never final_suspend() noexcept { return {}; }
-    void return_void() {}
-    void unhandled_exception() { std::terminate(); }
-  };
-};
-
-Task Await(Future<std::string> future, std::string& result) {
+Detached Await(Future<std::string> future, std::string& result) {
   auto got = co_await std::move(future);
   result = got.ok() ? *got : got.status().ToString();
 }

@@ -9,7 +9,6 @@
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <coroutine>
 #include <cstdint>
 #include <cstdio>
 #include <functional>
@@ -119,18 +118,7 @@ Everything Handlers(bl::Endpoint& server) {
                      std::string_view words) { (void)to->OnNote(words).ok(); }};
 }
 
-// A coroutine that nobody waits for.
-struct Detached {
-  struct promise_type {
-    Detached get_return_object() { return {}; }
-    std::suspend_never initial_suspend() { return {}; }
-    std::suspend_never final_suspend() noexcept { return {}; }
-    void return_void() {}
-    void unhandled_exception() {}
-  };
-};
-
-Detached AddTwice(bl::Proxy<Counter> counter, std::promise<int>& done) {
+bl::Detached AddTwice(bl::Proxy<Counter> counter, std::promise<int>& done) {
   const bl::Result<int> once = co_await counter->Add.Async(1);
   const bl::Result<int> twice = co_await counter->Add.Async(1);
   done.set_value(once.ok() && twice.ok() ? *twice : -1);

@@ -16,7 +16,6 @@
 //   kOutOfMemory     see delivery()  the receiver's memory is full, or, of a
 //                                    result, the caller's: see shortage()
 //   kRefused         see delivery()  forbidden by a policy
-//   kTooLarge        no              more than a payload can hold
 //   kDeadline        see delivery()  it has passed; the reply is dropped
 //   kCancelled       see delivery()  the call's stop_token said so
 //   kClosed          see delivery()  the caller's own endpoint is closed
@@ -39,7 +38,8 @@
 
 namespace binderlite {
 
-// How a call ended; the head of this file has a table.
+// How a call ended; the head of this file has a table. The numbers are those of
+// docs/wire-format.md.
 enum class StatusCode : std::uint8_t {
   kOk = 0,
   kServiceError = 1,
@@ -51,11 +51,10 @@ enum class StatusCode : std::uint8_t {
   kFrozen = 7,
   kOutOfMemory = 8,
   kRefused = 9,
-  kTooLarge = 10,
-  kDeadline = 11,
-  kCancelled = 12,
-  kClosed = 13,
-  kFailed = 14,
+  kDeadline = 10,
+  kCancelled = 11,
+  kClosed = 12,
+  kFailed = 13,
 };
 
 // A few words for people.
@@ -81,8 +80,6 @@ enum class StatusCode : std::uint8_t {
       return "out of receive memory";
     case StatusCode::kRefused:
       return "refused";
-    case StatusCode::kTooLarge:
-      return "too large";
     case StatusCode::kDeadline:
       return "deadline passed";
     case StatusCode::kCancelled:
