@@ -99,7 +99,7 @@ int main() {
   const int value = counter->Increment(2).value();
   seen.get_future().wait();
   std::cout << "is " << value << '\n';
-  std::cout << counter->Increment(-1).status().ToString() << '\n';
+  std::cout << counter->Increment(-1).status() << '\n';
 }
 
 // Prints:

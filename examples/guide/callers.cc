@@ -30,8 +30,7 @@ int main() {
   bl::Endpoint guest = binder.Open(
       {.name = "guest", .pid = 502, .euid = 2000, .label = "u:r:guest:s0"});
   std::cout << user.Find<Vault>("vault").value()->Open(1).value() << '\n';
-  std::cout << guest.Find<Vault>("vault").value()->Open(1).status().ToString()
-            << '\n';
+  std::cout << guest.Find<Vault>("vault").value()->Open(1).status() << '\n';
 }
 
 // Prints:

@@ -28,7 +28,7 @@ int main() {
 
   std::jthread user([&](const std::stop_token& stop) {
     const bl::Result<int> found = search->Find({.stop = stop}, "a needle");
-    std::cout << found.status().ToString() << '\n';
+    std::cout << found.status() << '\n';
   });
   begun.get_future().wait();
   user.request_stop();  // The call ends, the handler does not hear of it.

@@ -41,7 +41,7 @@ int main() {
   CityOf(users, "ann", ann);
   CityOf(users, "bob", bob);
   std::cout << ann.get_future().get().value() << '\n';
-  std::cout << bob.get_future().get().status().ToString() << '\n';
+  std::cout << bob.get_future().get().status() << '\n';
 }
 
 // Prints:

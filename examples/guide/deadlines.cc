@@ -37,7 +37,7 @@ int main() {
   const auto oracle = client.Find<Oracle>("oracle").value();
   std::cout << oracle->Ask(bl::Within(1h), 42).value() << '\n';
   const bl::Status late = oracle->Ask(bl::Within(20ms), 7).status();
-  std::cout << late.ToString() << '\n';
+  std::cout << late << '\n';
   given_up.set_value();
 }
 

@@ -31,7 +31,7 @@ int main() {
   heard.get_future().wait();
 
   // Its name has gone, too, and every call says so.
-  std::cout << player->Play().ToString() << '\n';
+  std::cout << player->Play() << '\n';
 }
 
 // Prints:

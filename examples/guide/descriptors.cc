@@ -39,7 +39,7 @@ int main() {
   const auto files = client.Find<Files>("files").value();
   const bl::Fd file = files->Make("some words").value();
   std::cout << files->Read(file).value() << '\n';
-  std::cout << files->Read(bl::Fd()).status().ToString() << '\n';
+  std::cout << files->Read(bl::Fd()).status() << '\n';
 }
 
 // Prints:

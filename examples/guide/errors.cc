@@ -44,20 +44,20 @@ int main() {
 
   // The service said no.
   const bl::Result<int> nobody = account->Balance("bob");
-  std::cout << nobody.status().ToString() << '\n';
+  std::cout << nobody.status() << '\n';
   const bl::Status status = account->Withdraw("ann", 500);
   if (status.service_code() == kTooLittle) std::cout << "not so much\n";
 
   // The call did not get there, for one of the reasons in StatusCode.
-  std::cout << account->Audit().ToString() << '\n';
-  std::cout << client.Find<Account>("accounts").status().ToString() << '\n';
-  std::cout << client.Find<Other>("account").status().ToString() << '\n';
-  std::cout << bl::Proxy<Account>()->Audit().ToString() << '\n';
+  std::cout << account->Audit() << '\n';
+  std::cout << client.Find<Account>("accounts").status() << '\n';
+  std::cout << client.Find<Other>("account").status() << '\n';
+  std::cout << bl::Proxy<Account>()->Audit() << '\n';
 
   // Delivery tells whether it is safe to try elsewhere.
   server.Close();
   const bl::Status dead = account->Withdraw("ann", 1);
-  std::cout << dead.ToString()
+  std::cout << dead
             << (dead.delivery() == bl::Delivery::kNo ? ", not delivered" : "")
             << '\n';
 }

@@ -23,7 +23,7 @@ int main() {
       .Multiply = [](int a, int b) { return a * b; },
   });
   if (const bl::Status status = server.Publish("calc", service); !status.ok()) {
-    std::cerr << status.ToString() << '\n';
+    std::cerr << status << '\n';
     return 1;
   }
 
@@ -32,7 +32,7 @@ int main() {
   const bl::Result<bl::Proxy<Calculator>> found =
       client.Find<Calculator>("calc");
   if (!found.ok()) {
-    std::cerr << found.status().ToString() << '\n';
+    std::cerr << found.status() << '\n';
     return 1;
   }
   const bl::Proxy<Calculator>& calc = *found;

@@ -51,7 +51,7 @@ int main() {
   const auto dimmer = client.Find<Dimmer>("dimmer").value();
   std::cout << dimmer->Darken(Percent(30)).value().value() << '\n';
   // The service never sees this one.
-  std::cout << dimmer->Darken(Percent(130)).status().ToString() << '\n';
+  std::cout << dimmer->Darken(Percent(130)).status() << '\n';
 }
 
 // Prints:

@@ -27,11 +27,11 @@ int main() {
 
   const Clock noon = {.Hour = [] { return 12; }};
   const auto clock = system.Create(noon), mine = app.Create(noon);
-  std::cout << system.Publish("clock", clock).ToString() << '\n'
-            << system.Publish("secret.clock", clock).ToString() << '\n'
-            << app.Publish("my.clock", mine).ToString() << '\n'
-            << app.Find<Clock>("clock").status().ToString() << '\n'
-            << app.Find<Clock>("secret.clock").status().ToString() << '\n';
+  std::cout << system.Publish("clock", clock) << '\n'
+            << system.Publish("secret.clock", clock) << '\n'
+            << app.Publish("my.clock", mine) << '\n'
+            << app.Find<Clock>("clock").status() << '\n'
+            << app.Find<Clock>("secret.clock").status() << '\n';
 }
 
 // Prints:

@@ -34,18 +34,17 @@ int main() {
   if (!server.Publish("pump", pump).ok()) return 1;
   bl::Proxy<Pump> proxy = client.Find<Pump>("pump").value();
 
-  std::jthread caller(
-      [&] { std::cout << proxy->Run().status().ToString() << '\n'; });
+  std::jthread caller([&] { std::cout << proxy->Run().status() << '\n'; });
   running.get_future().wait();
   const bl::Status off = proxy->Off();
   caller.join();
-  std::cout << off.ToString() << '\n';
+  std::cout << off << '\n';
 
   // Anything may go before anything else. Without the binder, all are closed.
   binder.reset();
-  std::cout << proxy->Run().status().ToString() << '\n';
+  std::cout << proxy->Run().status() << '\n';
   client = bl::Endpoint();
-  std::cout << proxy->Run().status().ToString() << '\n';
+  std::cout << proxy->Run().status() << '\n';
   pump = {};
 }
 

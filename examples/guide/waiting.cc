@@ -22,7 +22,7 @@ int main() {
   bl::Endpoint client = binder.Open("client");
 
   // Find does not wait. Wait does.
-  std::cout << client.Find<Clock>("clock").status().ToString() << '\n';
+  std::cout << client.Find<Clock>("clock").status() << '\n';
   std::jthread waiting([&] {
     const auto clock = client.Wait<Clock>("clock", bl::Within(1h)).value();
     std::cout << "it is " << clock->Hour().value() << '\n';
@@ -42,8 +42,7 @@ int main() {
   came.get_future().wait();
   server.Close();
   went.get_future().wait();
-  std::cout << client.Wait<Clock>("clock", bl::Within(1ms)).status().ToString()
-            << '\n';
+  std::cout << client.Wait<Clock>("clock", bl::Within(1ms)).status() << '\n';
 }
 
 // Prints:

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -74,6 +75,12 @@ TEST(ResultTest, AValueOrAStatus) {
 TEST(ResultDeathTest, ValueOfNone) {
   const Result<int> none = Status(StatusCode::kDead);
   EXPECT_DEATH((void)none.value(), "a call that failed: dead");
+}
+
+TEST(StatusTest, Prints) {
+  std::ostringstream out;
+  out << Status::Error(42, "no such user") << "; " << StatusCode::kDead;
+  EXPECT_EQ(out.str(), "service error 42: no such user; dead");
 }
 
 }  // namespace

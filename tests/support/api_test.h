@@ -35,18 +35,6 @@
 #include "binderlite/debug/snapshot.h"
 #include "support/gates.h"
 
-namespace binderlite {
-
-// For gtest's messages.
-inline void PrintTo(StatusCode code, std::ostream* out) {
-  *out << ToString(code);
-}
-inline void PrintTo(const Status& status, std::ostream* out) {
-  *out << status.ToString();
-}
-
-}  // namespace binderlite
-
 namespace binderlite::testing {
 
 // What most tests call: each method does what the test says.

@@ -27,6 +27,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <iosfwd>
 #include <memory>
 #include <optional>
 #include <string>
@@ -284,6 +285,23 @@ struct ResultOfImpl<void> {
 };
 
 }  // namespace api_internal
+
+// Prints ToString().
+template <class Traits>
+std::basic_ostream<char, Traits>& operator<<(
+    std::basic_ostream<char, Traits>& out, StatusCode code) {
+  return out << ToString(code);
+}
+// Prints ToString().
+template <class Traits>
+std::basic_ostream<char, Traits>& operator<<(
+    std::basic_ostream<char, Traits>& out, const Status& status) {
+  return out << status.ToString();
+}
+// There is none: print its value, once it is ok(), or its status().
+template <class Traits, class T>
+void operator<<(std::basic_ostream<char, Traits>& out,
+                const Result<T>& print_its_value_or_its_status) = delete;
 
 // What a call of a method that returns R answers.
 template <class R>
