@@ -102,5 +102,43 @@ TEST(ServiceManagerTest, WithoutLoopersNobodyWaits) {
   EXPECT_EQ(client.Wait<Worker>("x").status(), StatusCode::kFailed);
 }
 
+// Whoever has known the old one finds the new one, and what is in it.
+TEST(ServiceManagerTest, AnotherManagerTakesOver) {
+  Binder binder({.service_manager = false});
+  std::optional<ServiceRegistry> first(std::in_place, binder.context());
+  Endpoint server = binder.Open("server");
+  Endpoint client = binder.Open("client");
+  const auto service = server.Create(
+      Worker{.Do = [](std::string_view what) { return std::string(what); }});
+  ASSERT_TRUE(server.Publish("worker", service).ok());
+  const Object old = client.Manager();
+  Latch died;
+  const DeathWatch watch = old.WatchDeath([&](DeathReason) { died.Arrive(); });
+  ASSERT_TRUE(watch.status().ok());
+  first.reset();
+  died.Await();
+  EXPECT_EQ(Proxy<ServiceManager>(old)->List().status(), StatusCode::kDead);
+  EXPECT_EQ(client.Find<Worker>("worker").status(), StatusCode::kDead);
+  // The looper that has told of the death has yet to make room.
+  while (client.Manager() == old) std::this_thread::yield();
+  const Object none = client.Manager();
+  EXPECT_EQ(none.Ping(), StatusCode::kDead);
+
+  const ServiceRegistry second(binder.context());
+  ASSERT_TRUE(second.status().ok()) << second.status();
+  ASSERT_TRUE(server.Publish("worker", service).ok());
+  const auto found = client.Wait<Worker>("worker");
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ((*found)->Do("x").value(), "x");
+  EXPECT_EQ(Proxy<ServiceManager>(client.Manager())->List.Async().Get().value(),
+            std::vector<std::string>{"worker"});
+  EXPECT_FALSE(client.Manager() == old);
+  EXPECT_FALSE(client.Manager() == none);
+  EXPECT_EQ(none.Ping(), StatusCode::kDead);
+  EXPECT_EQ(Proxy<ServiceManager>(old)->List().status(), StatusCode::kDead);
+  EXPECT_EQ(Proxy<ServiceManager>(old)->List.Async().Get().status(),
+            StatusCode::kDead);
+}
+
 }  // namespace
 }  // namespace binderlite::testing

@@ -361,11 +361,13 @@ void Conversation<L>::Handle(const Incoming& incoming) {
     }
     case Br::BR_DEAD_BINDER: {
       const std::uint64_t cookie = incoming.node.cookie;
-      if (const auto object = process_.FindDeath(cookie)) {
-        object->OnDeath(DeathReason::kDied);
-      }
+      const auto object = process_.FindDeath(cookie);
+      if (object != nullptr) object->OnDeath(DeathReason::kDied);
       process_.ForgetDeath(cookie);
       (void)thread_.DeadBinderDone(cookie);
+      if (object != nullptr) {
+        object->MakeRoom([&] { (void)thread_.Release(object->handle()); });
+      }
       break;
     }
     case Br::BR_SPAWN_LOOPER:

@@ -10,6 +10,10 @@
 //   watched  asked for, once         any number; asynchronous calls count, too
 //   dead     heard                   each has been told; late ones are at once
 //
+// Behind handle 0 is whoever is the manager. When that one dies its reference
+// makes room for that of the next, and answers kDead itself; so does one that
+// is asked for while there is none.
+//
 // Locks: `mu_`, a leaf; no listener is called with it. libbinder: BpBinder.
 
 #ifndef BINDERLITE_API_REMOTE_H_
@@ -91,6 +95,19 @@ class RemoteObject final
     process_->pending->EndAll(this, EndOfCall(reason));
   }
 
+  // Once it is dead: of the manager, calls give_up(), which gives up what
+  // counts for it in the driver, and from then on another reference may come.
+  template <class GiveUp>
+  void MakeRoom(GiveUp give_up) {
+    if (handle_ != 0) return;
+    {
+      sync::MutexLock lock(mu_);
+      if (std::exchange(made_room_, true)) return;
+    }
+    give_up();
+    process_->ForgetRemote(handle_);
+  }
+
   [[nodiscard]] bool Flatten(const AnyProcess& process,
                              FlatObject& flat) const override {
     if (!BelongsTo(process)) return false;
@@ -115,6 +132,12 @@ class RemoteObject final
     sync::MutexLock lock(mu_);
     return death_;
   }
+  // Its handle is another one's.
+  [[nodiscard]] bool made_room() {
+    if (handle_ != 0) return false;
+    sync::MutexLock lock(mu_);
+    return made_room_;
+  }
 
   const std::shared_ptr<Process<L>> process_;
   const std::uint32_t handle_;
@@ -124,6 +147,7 @@ class RemoteObject final
   // Of the death notification; 0: not asked for.
   std::uint64_t cookie_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<std::shared_ptr<DeathListener>> listeners_ ABSL_GUARDED_BY(mu_);
+  bool made_room_ ABSL_GUARDED_BY(mu_) = false;
 };
 
 // The reference that stands for `handle`, which is 0 or held by somebody until
@@ -133,12 +157,18 @@ template <LockingPolicy L>
                                                     BasicThread<L>& thread,
                                                     std::uint32_t handle) {
   bool made = false;
-  std::shared_ptr<ApiObject> object = process.FindOrMake(handle, [&] {
+  const auto object = process.FindOrMake(handle, [&] {
     made = true;
     return std::make_shared<RemoteObject<L>>(process.shared_from_this(),
                                              handle);
   });
-  if (made) (void)thread.Acquire(handle);
+  if (!made) return object;
+  if (handle == 0 && !process.proc.MemoryBehind(handle).has_value()) {
+    object->OnDeath(DeathReason::kDied);  // There is no manager.
+    object->MakeRoom([] {});
+  } else {
+    (void)thread.Acquire(handle);
+  }
   return object;
 }
 

@@ -37,6 +37,7 @@ RemoteObject<L>::~RemoteObject() {
   std::uint64_t cookie = 0;
   {
     sync::MutexLock lock(mu_);
+    if (made_room_) return;
     cookie = cookie_;
   }
   if (!process_->closing()) {
@@ -68,6 +69,7 @@ Status RemoteObject<L>::Watch() {
 template <LockingPolicy L>
 Status RemoteObject<L>::Call(const Request& request) {
   if (process_->closing()) return Closed(Delivery::kNo);
+  if (made_room()) return Status(StatusCode::kDead);
   Session session(*process_);
   Conversation conversation(*process_, session.frame());
   return conversation.Call(handle_, request);
@@ -78,6 +80,9 @@ void RemoteObject<L>::CallLater(const Request& request,
                                 std::unique_ptr<Completion> completion) {
   const Status watched = Watch();
   if (!watched.ok()) return completion->Done(watched, nullptr);
+  if (made_room()) {
+    return completion->Done(Status(StatusCode::kDead), nullptr);
+  }
   const std::uint64_t id = process_->pending->Add(
       std::move(completion), this->shared_from_this(), *request.options);
   if (id == 0) return;
