@@ -76,6 +76,7 @@ class BasicBinder {
   std::optional<BasicServiceRegistry<L>> registry_;
 };
 
+// Of the default locking.
 using Binder = BasicBinder<>;
 
 }  // namespace binderlite

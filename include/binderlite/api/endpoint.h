@@ -306,6 +306,7 @@ class BasicEndpoint {
   api_internal::ThreadSlot<L>* polled_ = nullptr;
 };
 
+// Of the default locking.
 using Endpoint = BasicEndpoint<>;
 
 }  // namespace binderlite

@@ -23,6 +23,7 @@
 
 namespace binderlite {
 
+// See the head of this file. With the default locking, EndpointList.
 template <LockingPolicy L = FineGrained<>>
 class BasicEndpointList {
  public:
@@ -59,6 +60,7 @@ class BasicEndpointList {
       ABSL_GUARDED_BY(mu_);
 };
 
+// Of the default locking.
 using EndpointList = BasicEndpointList<>;
 
 }  // namespace binderlite

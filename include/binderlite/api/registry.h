@@ -275,6 +275,7 @@ class BasicServiceRegistry {
   Status status_;
 };
 
+// Of the default locking.
 using ServiceRegistry = BasicServiceRegistry<>;
 
 }  // namespace binderlite
