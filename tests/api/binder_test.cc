@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "support/api_test.h"
-#include "support/driver_test.h"
+#include "support/disciplines.h"
 
 namespace binderlite::testing {
 namespace {
@@ -47,7 +47,7 @@ class LockingTest : public ::testing::Test {
   BasicEndpoint<L> server_ = binder_.Open("server");
   BasicEndpoint<L> client_ = binder_.Open("client");
 };
-TYPED_TEST_SUITE(LockingTest, Disciplines, DisciplineNames);
+BINDERLITE_FOR_ALL_DISCIPLINES(LockingTest);
 
 TYPED_TEST(LockingTest, CallsOfAllKinds) {
   Latch noted;

@@ -36,6 +36,7 @@
 #include "binderlite/debug/snapshot.h"
 #include "binderlite/driver/driver.h"
 #include "binderlite/wire/errc.h"
+#include "support/disciplines.h"
 #include "support/faulty_memory.h"
 #include "support/gates.h"
 #include "support/streams.h"
@@ -47,33 +48,6 @@ inline void PrintTo(Errc error, std::ostream* out) { *out << ToString(error); }
 }  // namespace binderlite
 
 namespace binderlite::testing {
-
-// With Abseil's deadlock detection. BINDERLITE_TEST_DEFAULT_ONLY is for quick
-// builds while a test is written.
-using Checked = sync::CheckedAbseilPrimitives;
-#ifdef BINDERLITE_TEST_DEFAULT_ONLY
-using Disciplines = ::testing::Types<FineGrained<Checked>>;
-#else
-using Disciplines =
-    ::testing::Types<FineGrained<Checked>, BinderLock<Relock::kAlways, Checked>,
-                     BinderLock<Relock::kUnlessKilled, Checked>,
-                     BinderLock<Relock::kInterruptible, Checked>>;
-#endif
-
-struct DisciplineNames {
-  template <class L>
-  static std::string GetName(int) {
-    std::string name;
-    for (const char c : L::kName) {
-      if (c != '<' && c != '>') name += c;
-    }
-    return name;
-  }
-};
-
-#define BINDERLITE_FOR_ALL_DISCIPLINES(Suite)                 \
-  TYPED_TEST_SUITE(Suite, ::binderlite::testing::Disciplines, \
-                   ::binderlite::testing::DisciplineNames)
 
 // What one WriteRead did.
 struct Result {
