@@ -531,8 +531,12 @@ TEST_P(TransportTest, SmallResultsForACallerWithoutMemory) {
 
 TEST_P(TransportTest, AThreadForNoneOfTenThousand) {
   constexpr int kCalls = 10'000;
-  Endpoint server = Open({.name = "server", .arena_size = 1 << 24});
-  Endpoint client = Open({.name = "client", .arena_size = 1 << 24});
+  // One looper each. Otherwise there may be another one whenever that is busy
+  // and the next is not waiting yet.
+  Endpoint server =
+      Open({.name = "server", .arena_size = 1 << 24, .max_loopers = 1});
+  Endpoint client =
+      Open({.name = "client", .arena_size = 1 << 24, .max_loopers = 1});
   Latch latch;
   const auto service = Serve(server, Worker{.Do = [&](std::string_view what) {
                                if (what == "0") latch.ArriveAndWait();
