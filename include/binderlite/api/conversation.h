@@ -211,15 +211,17 @@ Status Conversation<L>::Call(std::uint32_t handle, const Request& request,
     Reservation<L> reservation;
     Errc error = thread_.Reserve(handle, writer.size(), reservation, data.flags,
                                  writer.offsets().size_bytes());
-    if (error != Errc::kOk)
+    if (error != Errc::kOk) {
       return StatusOf(process_, error, handle, writer.size());
+    }
     Writer in_place(reservation.data(), &flattener_);
     write(in_place);
     BINDERLITE_ASSERT(in_place.size() == writer.size());
     Point(data, reservation.data().data(), in_place);
     error = thread_.Transact(std::move(reservation), data);
-    if (error != Errc::kOk)
+    if (error != Errc::kOk) {
       return StatusOf(process_, error, handle, writer.size());
+    }
   }
 
   Incoming incoming;
@@ -246,7 +248,7 @@ Status Conversation<L>::Call(std::uint32_t handle, const Request& request,
         return Closed(Delivery::kUnknown);
       default:
         return Status(StatusCode::kFailed, Delivery::kUnknown,
-                      std::string(ToString(error)));
+                      std::string{ToString(error)});
     }
     switch (incoming.command) {
       case Br::BR_REPLY: {

@@ -201,7 +201,7 @@ class BasicEndpoint {
     if (error != Errc::kOk) {
       return Status(error == Errc::kNotPermitted ? StatusCode::kRefused
                                                  : StatusCode::kFailed,
-                    Delivery::kNo, std::string(ToString(error)));
+                    Delivery::kNo, std::string{ToString(error)});
     }
     process_->KeepManager(internal);
     return {};
@@ -282,7 +282,7 @@ class BasicEndpoint {
       if (!mu_.AwaitUntil(news, deadline)) {
         return Status(StatusCode::kDeadline);
       }
-      if (end_.has_value()) return Status(*end_);
+      if (end_.has_value()) return Status{*end_};
       old = std::exchange(service, service_);
       return {};
     }

@@ -107,7 +107,7 @@ class LocalObject final : public ApiObject,
       if (reply == nullptr) return;
       reply->Fail(Status(
           why, Delivery::kYes,
-          std::string(interface_->name) + ", method " + std::to_string(code)));
+          std::string{interface_->name} + ", method " + std::to_string(code)));
     };
     if (interface_id != interface_->id) {
       return refuse(StatusCode::kWrongInterface);

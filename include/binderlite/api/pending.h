@@ -23,7 +23,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <compare>
 #include <cstdint>
 #include <functional>
 #include <iterator>
@@ -62,7 +61,7 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
   // would hear of its death otherwise. Its number, or 0 if it has ended
   // already.
   std::uint64_t Add(std::unique_ptr<Completion> completion,
-                    std::shared_ptr<const ApiObject> target,
+                    const std::shared_ptr<const ApiObject>& target,
                     const CallOptions& options) {
     std::uint64_t id = 0;
     bool closed = false;
@@ -73,7 +72,7 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
         id = ++last_id_;
         Call& call = calls_[id];
         call.completion = std::move(completion);
-        call.target = std::move(target);
+        call.target = target;
         call.deadline = options.deadline;
         if (options.deadline != sync::kNoDeadline) {
           by_deadline_.insert({options.deadline, id});
@@ -197,7 +196,9 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
   struct Due {
     TimePoint deadline;
     std::uint64_t id;
-    friend auto operator<=>(const Due&, const Due&) = default;
+    friend bool operator<(const Due& a, const Due& b) {
+      return a.deadline != b.deadline ? a.deadline < b.deadline : a.id < b.id;
+    }
   };
 
   Call Remove(typename Calls::iterator it) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {

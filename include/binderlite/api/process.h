@@ -46,9 +46,7 @@
 #include "binderlite/sync/locking.h"
 #include "binderlite/sync/mutex_lock.h"
 
-namespace binderlite {
-
-namespace api_internal {
+namespace binderlite::api_internal {
 
 template <LockingPolicy L>
 class LocalObject;
@@ -213,9 +211,9 @@ class Process final : public AnyProcess,
                          .code = slot->code.load(std::memory_order_relaxed),
                          .caller = slot->caller.load(std::memory_order_relaxed),
                          .tid = tid,
-                         .since = std::chrono::nanoseconds(Now() - begin),
-                         .begin = std::chrono::steady_clock::time_point(
-                             std::chrono::nanoseconds(begin))});
+                         .since = std::chrono::nanoseconds{Now() - begin},
+                         .begin = std::chrono::steady_clock::time_point{
+                             std::chrono::nanoseconds{begin}}});
     }
     return running;
   }
@@ -518,7 +516,6 @@ class Process final : public AnyProcess,
   std::uint64_t last_cookie_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
-}  // namespace api_internal
-}  // namespace binderlite
+}  // namespace binderlite::api_internal
 
 #endif  // BINDERLITE_API_PROCESS_H_

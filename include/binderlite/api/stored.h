@@ -41,14 +41,14 @@ class StoredPayload final : public ObjectWriter, public ObjectReader {
   // Calls write(writer), twice if it is long. Why it cannot be sent, or null.
   template <class Write>
   [[nodiscard]] const char* Fill(Write write) {
-    Writer writer(std::as_writable_bytes(std::span(room_)), this);
+    Writer writer(std::as_writable_bytes(std::span{room_}), this);
     write(writer);
     if (writer.failed()) return writer.why();
     size_ = writer.size();
     if (writer.fits()) return Send(room_, writer);
     many_.resize(size_ / sizeof(std::uint64_t) + 1);
     objects_.clear();
-    Writer again(std::as_writable_bytes(std::span(many_)), this);
+    Writer again(std::as_writable_bytes(std::span{many_}), this);
     write(again);
     return Send(many_.data(), again);
   }
