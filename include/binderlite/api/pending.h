@@ -23,6 +23,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <iterator>
@@ -60,9 +61,10 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
   // A call of `target` is about to go out, which is kept until it ends: nobody
   // would hear of its death otherwise. Its number, or 0 if it has ended
   // already.
-  std::uint64_t Add(std::unique_ptr<Completion> completion,
-                    const std::shared_ptr<const ApiObject>& target,
-                    const CallOptions& options) {
+  std::uint64_t Add(
+      std::unique_ptr<Completion> completion,
+      // NOLINTNEXTLINE(performance-unnecessary-value-param): kept.
+      std::shared_ptr<const ApiObject> target, const CallOptions& options) {
     std::uint64_t id = 0;
     bool closed = false;
     {
@@ -72,7 +74,7 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
         id = ++last_id_;
         Call& call = calls_[id];
         call.completion = std::move(completion);
-        call.target = target;
+        call.target = std::move(target);
         call.deadline = options.deadline;
         if (options.deadline != sync::kNoDeadline) {
           by_deadline_.insert({options.deadline, id});
@@ -196,9 +198,8 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
   struct Due {
     TimePoint deadline;
     std::uint64_t id;
-    friend bool operator<(const Due& a, const Due& b) {
-      return a.deadline != b.deadline ? a.deadline < b.deadline : a.id < b.id;
-    }
+    // NOLINTNEXTLINE(modernize-use-nullptr): sees one in what is generated.
+    friend auto operator<=>(const Due&, const Due&) = default;
   };
 
   Call Remove(typename Calls::iterator it) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
