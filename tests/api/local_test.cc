@@ -6,10 +6,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 
 #include "binderlite/sync/mutex_lock.h"
@@ -31,6 +31,14 @@ struct Holding {
     }};
   }
 };
+
+// A worker that arrives at `gone` when its object has gone: what a handler
+// holds goes last.
+Worker Leaving(Latch& gone) {
+  const auto arrive = [&gone](std::nullptr_t) { gone.Arrive(); };
+  return {.Do = [token = std::shared_ptr<void>(nullptr, arrive)](
+                    std::string_view what) { return std::string(what); }};
+}
 
 TEST_P(LocalTest, LivesAsLongAsItsService) {
   Endpoint server = Open("server");
@@ -100,25 +108,24 @@ TEST_P(LocalTest, ToldWhenItsHolderDies) {
 
 // Objects that are made, given away and dropped leave nothing behind.
 TEST_P(LocalTest, ManyObjectsThatGo) {
+  constexpr int kObjects = 200;
+  Latch gone;
   Endpoint server = Open("server");
   Endpoint client = Open("client");
   const auto factory =
       Serve(server, Worker{.Make = [&] {
-              return Proxy<Worker>(Serve(server, Holding().Make()));
+              return Proxy<Worker>(Serve(server, Leaving(gone)));
             }});
   const auto remote = Give(factory, server, client);
-  for (int i = 0; i < 200; ++i) {
+  for (int i = 0; i < kObjects; ++i) {
     ASSERT_EQ(remote->Make().value()->Do("x").value(), "x");
   }
   AwaitState([&] { return SnapshotOf(server).nodes.size() <= 1; });
   AwaitQuiet();
-  const auto on_callers = [&state = server.proc().state()] {
-    const sync::MutexLock queues(state.queues_mu);
-    return state.on_callers.size();
-  };
-  // The looper that drops the last one does so when the driver has forgotten
-  // it.
-  while (on_callers() > 1) std::this_thread::yield();
+  gone.Await(kObjects);
+  auto& state = server.proc().state();
+  const sync::MutexLock queues(state.queues_mu);
+  EXPECT_LE(state.on_callers.size(), 1u);
 }
 
 }  // namespace
