@@ -83,7 +83,7 @@ namespace {
 
 using testing::Compose;
 using testing::Decode;
-using testing::Delivery;
+using testing::Delivered;
 using testing::Encode;
 using testing::FakeObjects;
 using testing::Payload;
@@ -372,7 +372,7 @@ void ExpectInPlace() {
       WriteValue(writer, std::span<const T>(values));
       WriteValue(writer, std::span<const T>());
     });
-    const Delivery delivery(payload);
+    const Delivered delivery(payload);
     Reader reader = delivery.reader();
     for (int i = 0; i < before; ++i) {
       char c = 0;
@@ -409,7 +409,7 @@ TEST(CodecTest, SpansAndVectorsAreTheSame) {
 }
 
 TEST(CodecTest, TextIsReadInPlace) {
-  const Delivery delivery(Encode("text"));
+  const Delivered delivery(Encode("text"));
   Reader reader = delivery.reader();
   std::string_view text;
   ASSERT_TRUE(ReadValue(reader, text));
@@ -489,27 +489,27 @@ TEST(CodecTest, ArgumentsMayBeAddedAtTheEnd) {
   std::optional<int> third(7);
   std::optional<std::string> fourth("before");
   {
-    const Delivery delivery(before);
+    const Delivered delivery(before);
     Reader reader = delivery.reader();
     EXPECT_TRUE(ReadArguments(reader, number, text, third, fourth));
     EXPECT_EQ(third, std::nullopt);
     EXPECT_EQ(fourth, std::nullopt);
   }
   {
-    const Delivery delivery(after);
+    const Delivered delivery(after);
     Reader reader = delivery.reader();
     EXPECT_TRUE(ReadArguments(reader, number, text, third, fourth));
     EXPECT_EQ(third, 2);
     EXPECT_EQ(fourth, "b");
   }
   {
-    const Delivery delivery(after);
+    const Delivered delivery(after);
     Reader reader = delivery.reader();
     EXPECT_TRUE(ReadArguments(reader, number, text));
   }
   {
     // What is not optional has to be there.
-    const Delivery delivery(before);
+    const Delivered delivery(before);
     Reader reader = delivery.reader();
     EXPECT_FALSE(ReadArguments(reader, number, text, number));
   }

@@ -20,7 +20,7 @@ namespace binderlite {
 namespace {
 
 using testing::CountDescriptors;
-using testing::Delivery;
+using testing::Delivered;
 using testing::FakeObjects;
 using testing::IsOpen;
 using testing::OpenNull;
@@ -40,7 +40,7 @@ Payload Make(const Write& write, ObjectWriter* objects = nullptr) {
 }
 
 TEST(ReaderTest, Numbers) {
-  const Delivery delivery(Make([](Writer& writer) {
+  const Delivered delivery(Make([](Writer& writer) {
     writer.Number(std::uint8_t{1});
     writer.Number(std::uint32_t{2});
     writer.Number(3.5);
@@ -61,14 +61,14 @@ TEST(ReaderTest, Numbers) {
 }
 
 TEST(ReaderTest, MoreMayFollow) {
-  const Delivery delivery(Make([](Writer& writer) { writer.Number(1.0); }));
+  const Delivered delivery(Make([](Writer& writer) { writer.Number(1.0); }));
   Reader reader = delivery.reader();
   EXPECT_FALSE(reader.AtEnd());
   EXPECT_TRUE(reader.Finish());
 }
 
 TEST(ReaderTest, NothingBeyondTheEnd) {
-  const Delivery delivery(Make([](Writer& writer) {
+  const Delivered delivery(Make([](Writer& writer) {
     writer.Number(std::uint32_t{1});
     writer.Number(std::uint8_t{1});
   }));
@@ -103,7 +103,7 @@ TEST(ReaderTest, Nothing) {
 }
 
 TEST(ReaderTest, FailingIsSticky) {
-  const Delivery delivery(Make([](Writer& writer) { writer.Number(1.0); }));
+  const Delivered delivery(Make([](Writer& writer) { writer.Number(1.0); }));
   Reader reader = delivery.reader();
   EXPECT_FALSE(reader.Fail("first"));
   EXPECT_FALSE(reader.Fail("second"));
@@ -115,7 +115,7 @@ TEST(ReaderTest, FailingIsSticky) {
 TEST(ReaderTest, ABoolIsZeroOrOne) {
   for (int value_of_byte = 0; value_of_byte < 256; ++value_of_byte) {
     const auto byte = static_cast<std::uint8_t>(value_of_byte);
-    const Delivery delivery(
+    const Delivered delivery(
         Make([byte](Writer& writer) { writer.Number(byte); }));
     Reader reader = delivery.reader();
     bool value = false;
@@ -125,7 +125,7 @@ TEST(ReaderTest, ABoolIsZeroOrOne) {
 }
 
 TEST(ReaderTest, LengthsAreNotBelieved) {
-  const Delivery delivery(Make([](Writer& writer) {
+  const Delivered delivery(Make([](Writer& writer) {
     writer.Length(2);
     writer.Number(std::uint64_t{0});
   }));
@@ -140,7 +140,7 @@ TEST(ReaderTest, Descriptors) {
   const int before = CountDescriptors();
   {
     const Fd file(OpenNull());
-    const Delivery delivery(Make([&](Writer& writer) {
+    const Delivered delivery(Make([&](Writer& writer) {
       writer.Descriptor(file.get());
       writer.Descriptor(file.get());
       writer.Number(1);
@@ -166,7 +166,7 @@ TEST(ReaderTest, DescriptorsOfWhatFailsAreClosed) {
   const int before = CountDescriptors();
   {
     const Fd file(OpenNull());
-    const Delivery delivery(Make([&](Writer& writer) {
+    const Delivered delivery(Make([&](Writer& writer) {
       writer.Number(1);
       writer.Descriptor(file.get());
     }));
@@ -182,7 +182,7 @@ TEST(ReaderTest, DescriptorsOfWhatFailsAreClosed) {
 TEST(ReaderTest, References) {
   FakeObjects objects;
   const auto object = objects.Make();
-  const Delivery delivery(Make(
+  const Delivered delivery(Make(
       [&](Writer& writer) {
         writer.Object(nullptr);
         writer.Object(object);
@@ -228,7 +228,7 @@ TEST(ReaderTest, ForgedObjectsAreRefused) {
                                                {offsets[0] + 1, offsets[1]},
                                                {4, offsets[1]}}) {
     payload.offsets = forged;
-    const Delivery delivery(payload);
+    const Delivered delivery(payload);
     Reader reader = delivery.reader(&objects);
     std::shared_ptr<ApiObject> read;
     EXPECT_FALSE(reader.Object(read));
@@ -242,7 +242,7 @@ TEST(ReaderTest, ForgedDescriptorsAreRefusedAndNotClosed) {
       Make([&](Writer& writer) { writer.Descriptor(file.get()); });
   payload.offsets.clear();
   {
-    const Delivery delivery(payload);
+    const Delivered delivery(payload);
     Reader reader = delivery.reader();
     Fd fd;
     EXPECT_FALSE(reader.Descriptor(fd));
@@ -257,7 +257,7 @@ TEST(ReaderTest, ObjectsAreOfTheirType) {
   const int before = CountDescriptors();
   {
     // A descriptor where a reference should be, and the other way round.
-    const Delivery delivery(
+    const Delivered delivery(
         Make([&](Writer& writer) { writer.Descriptor(file.get()); }));
     Reader reader = delivery.reader();
     FlatObject flat;
@@ -272,7 +272,7 @@ TEST(ReaderTest, ObjectsAreOfTheirType) {
       flat.hdr.type = static_cast<std::uint32_t>(type);
       writer.Binder(flat);
     });
-    const Delivery delivery(payload);
+    const Delivered delivery(payload);
     Reader descriptor = delivery.reader();
     Fd fd;
     EXPECT_FALSE(descriptor.Descriptor(fd));
@@ -288,7 +288,7 @@ TEST(ReaderTest, ObjectsAreOfTheirType) {
 TEST(ReaderTest, DataDoesNotReachIntoObjects) {
   FakeObjects objects;
   const auto object = objects.Make();
-  const Delivery delivery(Make(
+  const Delivered delivery(Make(
       [&](Writer& writer) {
         writer.Number(std::uint64_t{0});
         FlatObject flat{};

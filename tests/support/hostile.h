@@ -164,7 +164,7 @@ inline std::vector<std::byte> WithoutNumbers(const Payload& payload) {
 
 // What can be read can be written, and then reads as the same.
 template <class T, Compare kCompare>
-const char* CheckTwice(const Delivery& first, FakeObjects& objects,
+const char* CheckTwice(const Delivered& first, FakeObjects& objects,
                        std::vector<int>& descriptors, bool& valid) {
   T value{};
   Reader reader = first.reader(&objects);
@@ -174,7 +174,7 @@ const char* CheckTwice(const Delivery& first, FakeObjects& objects,
 
   Payload again;
   if (const char* wrong = Rewrite(value, objects, again)) return wrong;
-  const Delivery second(again);
+  const Delivered second(again);
   descriptors.insert(descriptors.end(), second.descriptors().begin(),
                      second.descriptors().end());
   T same{};
@@ -198,7 +198,7 @@ const char* Check(const Payload& payload, bool& valid) {
   std::vector<int> descriptors;
   const char* wrong = nullptr;
   {
-    const Delivery delivery(payload);
+    const Delivered delivery(payload);
     descriptors = delivery.descriptors();
     wrong = CheckTwice<T, kCompare>(delivery, objects, descriptors, valid);
   }

@@ -2,7 +2,7 @@
 //
 // What stands for a driver where values are sent to oneself:
 //
-//   const Delivery delivery(payload);      // as the driver hands it over
+//   const Delivered delivery(payload);      // as the driver hands it over
 //   Reader reader = delivery.reader();
 //
 // FakeObjects numbers objects, and knows them again by their number.
@@ -91,9 +91,9 @@ struct Payload {
 };
 
 // As received: descriptors are new ones, which whoever reads has to close.
-class Delivery {
+class Delivered {
  public:
-  explicit Delivery(const Payload& payload)
+  explicit Delivered(const Payload& payload)
       : data_(new std::byte[payload.data.size()]),
         size_(payload.data.size()),
         offsets_(payload.offsets) {

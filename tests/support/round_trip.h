@@ -63,7 +63,7 @@ Payload Encode(const T& value, ObjectWriter* objects = nullptr) {
 // Whether a T can be read of `payload`, to the end; if so, which.
 template <class T>
 bool Decode(const Payload& payload, T& value, ObjectReader* objects = nullptr) {
-  const Delivery delivery(payload);
+  const Delivered delivery(payload);
   Reader reader = delivery.reader(objects);
   const bool read = ReadValue(reader, value);
   EXPECT_EQ(read, reader.ok());
