@@ -6,7 +6,6 @@
 #include "binderlite/api/endpoint.h"
 
 #include <gtest/gtest.h>
-#include <poll.h>
 
 #include <algorithm>
 #include <atomic>
@@ -33,8 +32,6 @@ namespace {
 
 class EndpointTest : public ModeTest {};
 BINDERLITE_BOTH_MODES(EndpointTest);
-
-std::string Shouted(std::string_view what) { return std::string(what) + "!"; }
 
 TEST_P(EndpointTest, NamesAndNumbers) {
   Endpoint a = Open({.name = "a", .pid = 77});
@@ -89,85 +86,10 @@ TEST_P(EndpointTest, WhoCalls) {
   EXPECT_EQ(seen, "0 9  one-way");
 }
 
-// --- Threads ----------------------------------------------------------------
-
-TEST_P(EndpointTest, AsManyLoopersAsAreAllowed) {
-  constexpr int kMost = 4;
-  Endpoint server = Open({.name = "server", .max_loopers = kMost});
-  Endpoint client = Open("client");
-  Latch latch;
-  std::atomic<int> inside = 0;
-  std::atomic<int> most = 0;
-  const auto service =
-      Serve(server, Worker{.Do = [&](std::string_view) {
-              const int now = ++inside;
-              int seen = most;
-              while (seen < now && !most.compare_exchange_weak(seen, now)) {
-              }
-              latch.ArriveAndWait();
-              --inside;
-              return std::string();
-            }});
-  const auto remote = Give(service, server, client);
-  std::vector<std::jthread> callers;
-  for (int i = 0; i < kMost + 3; ++i) {
-    callers.emplace_back([&] { EXPECT_TRUE(remote->Do("").ok()); });
-  }
-  latch.Await(kMost);
-  EXPECT_EQ(server.Running().size(), std::size_t{kMost});
-  latch.Open();
-  callers.clear();
-  EXPECT_EQ(most, kMost);
-  AwaitQuiet();
-}
-
-TEST_P(EndpointTest, WithAnEventLoop) {
-  Endpoint server = Open({.name = "server", .loopers = 0});
-  Endpoint client = Open("client");
-  const auto thread = std::this_thread::get_id();
-  Latch noted;
-  const auto service =
-      Serve(server, Worker{.Do =
-                               [&](std::string_view what) {
-                                 EXPECT_EQ(std::this_thread::get_id(), thread);
-                                 return std::string(what) + "!";
-                               },
-                           .Note = [&](std::string_view) { noted.Arrive(); }});
-  const auto remote = Give(service, server, client);
-  const auto serve = [&] {
-    pollfd poll = {.fd = server.poll_fd(), .events = POLLIN, .revents = 0};
-    EXPECT_EQ(::poll(&poll, 1, -1), 1);
-    return server.Dispatch();
-  };
-  (void)server.Dispatch();
-  EXPECT_EQ(server.Dispatch(), 0u);
-  std::atomic<bool> done = false;
-  std::jthread caller([&] {
-    EXPECT_EQ(remote->Do("x").value(), "x!");
-    EXPECT_TRUE(remote->Note("x").ok());
-    EXPECT_EQ(remote->Do.Async("y").Get().value(), "y!");
-    EXPECT_TRUE(remote->Note("last").ok());
-    done = true;
-  });
-  while (noted.arrived() < 2) (void)serve();
-  caller.join();
-  // It calls, too, and gets its asynchronous results here.
-  const auto back = client.Create(Worker{.Do = &Shouted});
-  const auto to_client = Give(back, client, server);
-  EXPECT_EQ(to_client->Do("z").value(), "z!");
-  auto later = to_client->Do.Async("z");
-  while (!later.ready()) (void)serve();
-  EXPECT_EQ(later.Get().value(), "z!");
-  EXPECT_TRUE(done);
-}
-
 // --- The end ----------------------------------------------------------------
 
 TEST_P(EndpointTest, AfterTheEnd) {
-  Endpoint server = Open("server");
-  Endpoint client = Open("client");
-  const auto service = Serve(server, Worker{.Do = &Shouted});
-  const auto remote = Give(service, server, client);
+  auto [server, client, service, remote] = Connect(Worker{.Do = &Answered});
   const auto stays = Give(service, server, client);
   client.Close();
   client.Close();
@@ -184,79 +106,61 @@ TEST_P(EndpointTest, AfterTheEnd) {
   EXPECT_EQ(Proxy<Worker>(service)->Do("x").status(), StatusCode::kClosed);
   EXPECT_EQ(Proxy<Worker>(service)->Do.Async("x").Get().status(),
             StatusCode::kClosed);
-  const auto late = Serve(server, Worker{.Do = &Shouted});
+  const auto late = Serve(server, Worker{.Do = &Answered});
   EXPECT_EQ(Proxy<Worker>(late)->Do("x").status(), StatusCode::kClosed);
 }
 
 TEST_P(EndpointTest, WhoeverWaitsGoesOn) {
-  Endpoint server = Open("server");
-  Endpoint client = Open("client");
-  Endpoint other = Open("other");
   Latch latch;
-  const auto service = Serve(server, Worker{.Do = [&](std::string_view what) {
-                               latch.ArriveAndWait();
-                               return std::string(what);
-                             }});
-  const auto of_client = Give(service, server, client);
-  const auto of_other = Give(service, server, other);
-  Status status;
-  Status other_status;
-  std::jthread a([&] { status = of_client->Do("x").status(); });
-  std::jthread b([&] { other_status = of_other->Do("x").status(); });
+  Pair pair = Connect(WaitsAt(latch));
+  Endpoint other = Open("other");
+  Calling of_client(pair.remote);
+  Calling of_other(Give(pair.service, pair.server, other));
   latch.Await(2);
-  auto later = of_client->Do.Async("x");
-  std::jthread close([&] { client.Close(); });
+  auto later = pair.remote->Do.Async("x");
+  std::jthread close([&] { pair.client.Close(); });
   EXPECT_EQ(later.Get().status(), StatusCode::kClosed);
   if (!here()) {
-    a.join();
+    const Status status = of_client.Join().status();
     EXPECT_EQ(status, StatusCode::kClosed);
     EXPECT_EQ(status.delivery(), Delivery::kUnknown);
   }
-  std::jthread close_server([&] { server.Close(); });
+  std::jthread close_server([&] { pair.server.Close(); });
   if (!here()) {
-    b.join();
-    EXPECT_EQ(other_status, StatusCode::kDead);
-    EXPECT_EQ(other_status.delivery(), Delivery::kUnknown);
+    const Status status = of_other.Join().status();
+    EXPECT_EQ(status, StatusCode::kDead);
+    EXPECT_EQ(status.delivery(), Delivery::kUnknown);
   }
   latch.Open();
 }
 
 TEST_P(EndpointTest, HandlersAreToldToStop) {
-  Endpoint server = Open("server");
-  Endpoint client = Open("client");
   Latch latch;
-  const auto service =
-      Serve(server, Worker{.Do = [&](const Caller& caller, std::string_view) {
-              const std::stop_callback on_stop(caller.stop_token(),
-                                               [&] { latch.Open(); });
-              latch.ArriveAndWait();
-              return std::string();
-            }});
-  const auto remote = Give(service, server, client);
-  std::jthread caller([&] { (void)remote->Do("x").ok(); });
+  Pair pair = Connect(Worker{.Do = [&](const Caller& caller, std::string_view) {
+    const std::stop_callback on_stop(caller.stop_token(),
+                                     [&] { latch.Open(); });
+    latch.ArriveAndWait();
+    return std::string();
+  }});
+  const Calling calling(pair.remote);
   latch.Await();
-  server.Close();
+  pair.server.Close();
 }
 
 TEST_P(EndpointTest, AHandlerThatDoesNotReturnIsNamed) {
   Latch latch;
   std::vector<RunningCall> stuck;
-  Endpoint server =
-      Open({.name = "server",
-            .report_after = std::chrono::milliseconds(1),
-            .on_stuck = [&](const std::vector<RunningCall>& running) {
-              if (stuck.empty()) stuck = running;
-              latch.Open();
-            }});
-  Endpoint client = Open({.name = "client", .pid = 66});
-  const auto service = Serve(server, Worker{.Do = [&](std::string_view what) {
-                               latch.ArriveAndWait();
-                               return std::string(what);
-                             }});
-  const auto remote = Give(service, server, client);
-  std::jthread caller([&] { (void)remote->Do("x").ok(); });
+  Pair pair = Connect(WaitsAt(latch),
+                      {.report_after = std::chrono::milliseconds(1),
+                       .on_stuck =
+                           [&](const std::vector<RunningCall>& running) {
+                             if (stuck.empty()) stuck = running;
+                             latch.Open();
+                           }},
+                      {.pid = 66});
+  const Calling calling(pair.remote);
   latch.Await();
-  server.Close();
+  pair.server.Close();
   ASSERT_EQ(stuck.size(), 1u);
   EXPECT_EQ(stuck[0].endpoint, "server");
   EXPECT_EQ(stuck[0].interface, "test.Worker");
@@ -295,10 +199,10 @@ TEST_P(EndpointTest, ClosedByTwoOfItsHandlersAtOnce) {
                                return std::string(what);
                              }});
   const auto remote = Give(service, server, client);
-  std::jthread a([&] { (void)remote->Do("x").ok(); });
-  std::jthread b([&] { (void)remote->Do("x").ok(); });
-  a.join();
-  b.join();
+  Calling a(remote);
+  Calling b(remote);
+  (void)a.Join().ok();
+  (void)b.Join().ok();
   server.Close();
   EXPECT_TRUE(server.Running().empty());
 }
@@ -322,31 +226,26 @@ TEST_P(EndpointTest, ClosedByCallbacks) {
     Latch latch;
     Latch closed;
     Latch timed_out;
-    Endpoint server = Open("server");
-    Endpoint client = Open("client");
-    const auto service = Serve(server, Worker{.Do = &Shouted});
-    const auto remote = Give(service, server, client);
+    Pair pair = Connect(Worker{.Do = &Answered});
     const auto close = [&] {
-      client.Close();
+      pair.client.Close();
       closed.Arrive();
     };
     DeathWatch watch;
     if (by_death) {
-      watch = remote.WatchDeath([&](DeathReason) { close(); });
-      server.Close();
+      watch = pair.remote.WatchDeath([&](DeathReason) { close(); });
+      pair.server.Close();
     } else {
-      remote->Do.Async("x").Then([&](const Result<std::string>&) { close(); });
+      pair.remote->Do.Async("x").Then(
+          [&](const Result<std::string>&) { close(); });
     }
     closed.Await();
-    EXPECT_EQ(remote->Do("x").status(), StatusCode::kClosed);
+    EXPECT_EQ(pair.remote->Do("x").status(), StatusCode::kClosed);
     // Its deadline, by the timer.
     Endpoint third = Open("third");
     if (!by_death) {
-      const auto slow = Serve(server, Worker{.Do = [&](std::string_view what) {
-                                latch.ArriveAndWait();
-                                return std::string(what);
-                              }});
-      const auto to_slow = Give(slow, server, third);
+      const auto slow = Serve(pair.server, WaitsAt(latch));
+      const auto to_slow = Give(slow, pair.server, third);
       to_slow->Do.Async(Within(std::chrono::milliseconds(1)), "x")
           .Then([&](const Result<std::string>&) {
             third.Close();
@@ -360,20 +259,16 @@ TEST_P(EndpointTest, ClosedByCallbacks) {
 
 // Calls from where nothing works any more.
 TEST_P(EndpointTest, CallsFromDestructorsAtTheEnd) {
-  struct Calls {
-    std::function<void()> call;
-    ~Calls() { call(); }
-  };
   std::atomic<int> closed = 0;
   Endpoint client = Open("client");
   {
     Endpoint server = Open("server");
     Proxy<Worker> to_client;
-    const auto back = client.Create(Worker{.Do = &Shouted});
+    const auto back = client.Create(Worker{.Do = &Answered});
     to_client = Give(back, client, server);
-    auto calls = std::shared_ptr<Calls>(new Calls{[&closed, to_client] {
+    auto calls = std::make_shared<AtItsEnd>([&closed, to_client] {
       if (to_client->Do("x").status() == StatusCode::kClosed) ++closed;
-    }});
+    });
     to_client = {};
     auto service = Serve(server, Worker{.Do = [calls](std::string_view what) {
                            return std::string(what);
@@ -392,13 +287,10 @@ TEST_P(EndpointTest, OutlivesTheBinder) {
   std::optional<Binder> binder(std::in_place);
   Endpoint server = binder->Open("server");
   Endpoint client = binder->Open("client");
-  const auto service = Serve(server, Worker{.Do = &Shouted});
+  const auto service = Serve(server, Worker{.Do = &Answered});
   ASSERT_TRUE(server.Publish("x", service).ok());
   const auto remote = client.Find<Worker>("x").value();
-  const auto slow = Serve(server, Worker{.Do = [&](std::string_view what) {
-                            latch.ArriveAndWait();
-                            return std::string(what);
-                          }});
+  const auto slow = Serve(server, WaitsAt(latch));
   ASSERT_TRUE(server.Publish("slow", slow).ok());
   auto later = client.Find<Worker>("slow").value()->Do.Async("x");
   latch.Await();
@@ -432,7 +324,7 @@ TEST_P(EndpointTest, ClosedUnderLoadInAnyOrder) {
     for (std::size_t i = 0; i < kEndpoints; ++i) {
       services.push_back(Serve(
           endpoints[i],
-          Worker{.Do = &Shouted,
+          Worker{.Do = &Answered,
                  .Note = [](std::string_view) {},
                  .Take =
                      [](const Proxy<Worker>& who) {

@@ -3,8 +3,13 @@
 // ApiTest: the fixture of tests of the typed API through a driver. Hooks are
 // gates, every wait is for an event; at the end of a test nothing may be left.
 //
+//   Pair pair = Connect(Worker{.Do = ...});
+//   pair.remote->Do("x");
+//
+// or, where more than that is wanted,
+//
 //   Endpoint server = Open("server");
-//   Service<Worker> worker = Serve(server, {.Do = ...});
+//   Service<Worker> worker = server.Create(Worker{.Do = ...});
 //   Proxy<Worker> remote = Give(worker, server, client);
 //
 // ModeTest: the same with a parameter: whether services run on their callers'
@@ -34,64 +39,9 @@
 #include "binderlite/debug/invariants.h"
 #include "binderlite/debug/snapshot.h"
 #include "support/gates.h"
+#include "support/worker.h"
 
 namespace binderlite::testing {
-
-// What most tests call: each method does what the test says.
-struct Worker {
-  static constexpr InterfaceName kName = "test.Worker";
-  Method<1, std::string(std::string_view)> Do = {};
-  OneWay<2, void(std::string_view)> Note = {};
-  Method<3, void(Proxy<Worker>)> Take = {};
-  Method<4, Proxy<Worker>()> Make = {};
-  // A call that goes back and forth, so often, between its callee and whom the
-  // callee knows.
-  Method<5, int(Proxy<Worker>, int)> Bounce = {};
-};
-
-// Blocks handlers, and tells that they are there. Opened once.
-class Latch {
- public:
-  // For the handler.
-  void ArriveAndWait() {
-    std::unique_lock lock(mu_);
-    ++arrived_;
-    changed_.notify_all();
-    changed_.wait(lock, [this] { return open_; });
-  }
-  void Arrive() {
-    const std::lock_guard lock(mu_);
-    ++arrived_;
-    changed_.notify_all();
-  }
-  // For the test. Returns early after Poke.
-  void Await(int arrivals = 1) {
-    std::unique_lock lock(mu_);
-    changed_.wait(lock, [&] { return arrived_ >= arrivals || poked_; });
-  }
-  // Nobody will arrive any more.
-  void Poke() {
-    const std::lock_guard lock(mu_);
-    poked_ = true;
-    changed_.notify_all();
-  }
-  void Open() {
-    const std::lock_guard lock(mu_);
-    open_ = true;
-    changed_.notify_all();
-  }
-  [[nodiscard]] int arrived() {
-    const std::lock_guard lock(mu_);
-    return arrived_;
-  }
-
- private:
-  std::mutex mu_;
-  std::condition_variable changed_;
-  int arrived_ = 0;
-  bool open_ = false;
-  bool poked_ = false;
-};
 
 // What is behind handle 0 in tests: keeps an object until it is fetched.
 struct PostOffice {
@@ -113,6 +63,15 @@ inline int CountEntries(const char* path) {
 }
 inline int CountThreads() { return CountEntries("/proc/self/task"); }
 inline int CountFds() { return CountEntries("/proc/self/fd"); }
+
+// A service, and an endpoint beside its own that has a proxy for it.
+template <class I>
+struct Pair {
+  Endpoint server;
+  Endpoint client;
+  Service<I> service = {};
+  Proxy<I> remote = {};
+};
 
 class ApiTest : public ::testing::Test {
  protected:
@@ -174,7 +133,8 @@ class ApiTest : public ::testing::Test {
                               Endpoint& to) {
     const Status put = Proxy<PostOffice>(from.Manager())->Put(object);
     EXPECT_TRUE(put.ok()) << put.ToString();
-    const Result<Object> got = Proxy<PostOffice>(to.Manager())->Get();
+    const binderlite::Result<Object> got =
+        Proxy<PostOffice>(to.Manager())->Get();
     EXPECT_TRUE(got.ok()) << got.status().ToString();
     return got.ok() ? Proxy<I>(*got) : Proxy<I>();
   }
@@ -182,6 +142,21 @@ class ApiTest : public ::testing::Test {
   [[nodiscard]] Proxy<I> Give(const Service<I>& service, Endpoint& from,
                               Endpoint& to) {
     return Give<I>(static_cast<Object>(service), from, to);
+  }
+
+  // Two endpoints, of which the first serves `handlers`. What is not said of
+  // them is as always.
+  template <class I>
+  [[nodiscard]] Pair<I> Connect(I handlers, EndpointOptions server = {},
+                                EndpointOptions client = {},
+                                ServiceOptions options = {}) {
+    if (server.name.empty()) server.name = "server";
+    if (client.name.empty()) client.name = "client";
+    Pair<I> pair{.server = Open(std::move(server)),
+                 .client = Open(std::move(client))};
+    pair.service = pair.server.Create(std::move(handlers), std::move(options));
+    pair.remote = Give(pair.service, pair.server, pair.client);
+    return pair;
   }
 
   [[nodiscard]] debug::Snapshot Snapshot() {
@@ -270,6 +245,15 @@ class ApiTest : public ::testing::Test {
       return queued >= count;
     });
   }
+  // Waits for a looper of `endpoint` that waits for calls.
+  void AwaitLooper(Endpoint& endpoint) {
+    AwaitState([&] {
+      for (const auto& thread : SnapshotOf(endpoint).threads) {
+        if (thread.waiting) return true;
+      }
+      return false;
+    });
+  }
   // The number of the thread that runs the only handler of `endpoint`.
   static std::int32_t OnlyHandler(Endpoint& endpoint) {
     const std::vector<RunningCall> running = endpoint.Running();
@@ -303,14 +287,28 @@ class ModeTest : public ApiTest, public ::testing::WithParamInterface<bool> {
     options.run_on_callers = here();
     return endpoint.Create(std::move(handlers), std::move(options));
   }
+  template <class I>
+  [[nodiscard]] Pair<I> Connect(I handlers, EndpointOptions server = {},
+                                EndpointOptions client = {}) {
+    return ApiTest::Connect(std::move(handlers), std::move(server),
+                            std::move(client), {.run_on_callers = here()});
+  }
 };
 
-#define BINDERLITE_BOTH_MODES(Suite)                                  \
+#define BINDERLITE_IN_MODES(Suite, modes)                             \
   INSTANTIATE_TEST_SUITE_P(                                           \
-      Modes, Suite, ::testing::Bool(),                                \
+      Modes, Suite, modes,                                            \
       [](const ::testing::TestParamInfo<bool>& mode) -> std::string { \
         return mode.param ? "OnCallers" : "HandedOver";               \
       })
+#define BINDERLITE_BOTH_MODES(Suite) \
+  BINDERLITE_IN_MODES(Suite, ::testing::Bool())
+// For what there is only where callers wait while they are served.
+#define BINDERLITE_HANDED_OVER(Suite) \
+  BINDERLITE_IN_MODES(Suite, ::testing::Values(false))
+// And where they serve themselves.
+#define BINDERLITE_ON_CALLERS(Suite) \
+  BINDERLITE_IN_MODES(Suite, ::testing::Values(true))
 
 }  // namespace binderlite::testing
 
