@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Checks api/death_watch.h: who hears of the end of an object's endpoint, and
+// of its own, how often, and until when.
 
 #include "binderlite/api/death_watch.h"
 
@@ -7,10 +10,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
-#include <string>
-#include <string_view>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "support/api_test.h"
@@ -18,93 +18,72 @@
 namespace binderlite::testing {
 namespace {
 
-class DeathWatchTest : public ApiTest {
- protected:
-  static Worker Nothing() {
-    return {.Do = [](std::string_view what) { return std::string(what); }};
-  }
-};
+class DeathWatchTest : public ApiTest {};
 
 TEST_F(DeathWatchTest, TellsOnce) {
-  Endpoint client = Open("client");
   Latch told;
   std::atomic<DeathReason> why = DeathReason::kEndpointClosed;
+  Pair pair = Connect(Worker{});
   DeathWatch watch;
   EXPECT_FALSE(watch);
-  {
-    Endpoint server = Open("server");
-    const auto service = server.Create(Nothing());
-    const auto remote = Give(service, server, client);
-    watch = remote.WatchDeath([&](DeathReason reason) {
-      why = reason;
-      told.Arrive();
-    });
-    EXPECT_TRUE(watch);
-    EXPECT_TRUE(watch.status().ok());
-  }
+  watch = pair.remote.WatchDeath([&](DeathReason reason) {
+    why = reason;
+    told.Arrive();
+  });
+  EXPECT_TRUE(watch);
+  EXPECT_TRUE(watch.status().ok());
+  pair.server.Close();
   told.Await();
   EXPECT_EQ(why, DeathReason::kDied);
-  client.Close();
+  pair.client.Close();
   EXPECT_EQ(told.arrived(), 1);
 }
 
 // The watch keeps the object, whatever becomes of the proxy.
 TEST_F(DeathWatchTest, NeedsNoProxy) {
-  Endpoint client = Open("client");
-  Endpoint server = Open("server");
-  const auto service = server.Create(Nothing());
   Latch told;
+  Pair pair = Connect(Worker{});
   const DeathWatch watch =
-      Give(service, server, client).WatchDeath([&](DeathReason) {
-        told.Arrive();
-      });
-  server.Close();
+      pair.remote.WatchDeath([&](DeathReason) { told.Arrive(); });
+  pair.remote = {};
+  pair.server.Close();
   told.Await();
 }
 
 TEST_F(DeathWatchTest, OfWhatIsDeadAlready) {
-  Endpoint client = Open("client");
-  Endpoint server = Open("server");
-  const auto service = server.Create(Nothing());
-  const auto remote = Give(service, server, client);
-  server.Close();
+  Pair pair = Connect(Worker{});
+  pair.server.Close();
   for (int i = 1; i <= 3; ++i) {
     Latch told;
     const DeathWatch watch =
-        remote.WatchDeath([&](DeathReason) { told.Arrive(); });
+        pair.remote.WatchDeath([&](DeathReason) { told.Arrive(); });
     told.Await();
   }
 }
 
 TEST_F(DeathWatchTest, OurOwnEnd) {
-  Endpoint client = Open("client");
-  Endpoint server = Open("server");
-  const auto service = server.Create(Nothing());
-  const auto remote = Give(service, server, client);
   std::atomic<int> told = 0;
-  const DeathWatch watch = remote.WatchDeath([&](DeathReason reason) {
+  Pair pair = Connect(Worker{});
+  const DeathWatch watch = pair.remote.WatchDeath([&](DeathReason reason) {
     EXPECT_EQ(reason, DeathReason::kEndpointClosed);
     ++told;
   });
-  client.Close();
+  pair.client.Close();
   EXPECT_EQ(told, 1);
 }
 
 TEST_F(DeathWatchTest, EndsWithItsCallback) {
-  Endpoint client = Open("client");
-  Endpoint server = Open("server");
-  const auto service = server.Create(Nothing());
-  const auto remote = Give(service, server, client);
   Latch inside;
   std::atomic<bool> ended = false;
-  std::optional<DeathWatch> watch(remote.WatchDeath([&](DeathReason) {
+  Pair pair = Connect(Worker{});
+  std::optional<DeathWatch> watch(pair.remote.WatchDeath([&](DeathReason) {
     inside.ArriveAndWait();
     ended = true;
   }));
-  DeathWatch none = remote.WatchDeath([](DeathReason) { ADD_FAILURE(); });
+  DeathWatch none = pair.remote.WatchDeath([](DeathReason) { ADD_FAILURE(); });
   none.End();
   EXPECT_FALSE(none);
-  server.Close();
+  pair.server.Close();
   inside.Await();
   std::jthread opener([&] { inside.Open(); });
   watch.reset();
@@ -112,17 +91,14 @@ TEST_F(DeathWatchTest, EndsWithItsCallback) {
 }
 
 TEST_F(DeathWatchTest, DestroyedByItsCallback) {
-  Endpoint client = Open("client");
-  Endpoint server = Open("server");
-  const auto service = server.Create(Nothing());
-  const auto remote = Give(service, server, client);
   Latch told;
+  Pair pair = Connect(Worker{});
   auto watch = std::make_unique<DeathWatch>();
-  *watch = remote.WatchDeath([&](DeathReason) {
+  *watch = pair.remote.WatchDeath([&](DeathReason) {
     watch.reset();
     told.Arrive();
   });
-  server.Close();
+  pair.server.Close();
   told.Await();
 }
 
@@ -130,7 +106,7 @@ TEST_F(DeathWatchTest, OfNothingAndOfOnesOwn) {
   EXPECT_EQ(Proxy<Worker>().WatchDeath([](DeathReason) {}).status(),
             StatusCode::kNoSuchObject);
   Endpoint server = Open("server");
-  const auto service = server.Create(Nothing());
+  const auto service = server.Create(Worker{});
   const DeathWatch watch =
       Proxy<Worker>(service).WatchDeath([](DeathReason) { ADD_FAILURE(); });
   EXPECT_TRUE(watch.status().ok());
@@ -139,19 +115,16 @@ TEST_F(DeathWatchTest, OfNothingAndOfOnesOwn) {
 
 TEST_F(DeathWatchTest, AgainstTheEndOfBothSides) {
   for (int round = 0; round < 100; ++round) {
-    Endpoint client = Open("client");
-    Endpoint server = Open("server");
-    const auto service = server.Create(Nothing());
-    const auto remote = Give(service, server, client);
     std::atomic<int> told = 0;
-    std::jthread a([&] { server.Close(); });
+    Pair pair = Connect(Worker{});
+    std::jthread a([&] { pair.server.Close(); });
     std::jthread b([&] {
       std::vector<DeathWatch> watches;
       for (int i = 0; i < 10; ++i) {
-        watches.push_back(remote.WatchDeath([&](DeathReason) { ++told; }));
+        watches.push_back(pair.remote.WatchDeath([&](DeathReason) { ++told; }));
       }
     });
-    if (round % 2 == 0) client.Close();
+    if (round % 2 == 0) pair.client.Close();
     a.join();
     b.join();
     EXPECT_LE(told, 10);

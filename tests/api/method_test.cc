@@ -112,10 +112,7 @@ class MethodTest : public ModeTest {
 BINDERLITE_BOTH_MODES(MethodTest);
 
 TEST_P(MethodTest, EveryKindOfValue) {
-  Endpoint server = Open("server");
-  Endpoint client = Open("client");
-  const auto service = Serve(server, All());
-  const auto remote = Give(service, server, client);
+  auto [server, client, service, remote] = Connect(All());
   for (const Proxy<Kinds>& p : {remote, Proxy<Kinds>(service)}) {
     EXPECT_EQ(p->Numbers(1, true, 2.5, Color::kBlue).value(), 6);
     EXPECT_EQ(p->Texts("a", "b").value(), "ab");
@@ -137,10 +134,7 @@ TEST_P(MethodTest, EveryKindOfValue) {
 }
 
 TEST_P(MethodTest, Errors) {
-  Endpoint server = Open("server");
-  Endpoint client = Open("client");
-  const auto service = Serve(server, All());
-  const auto remote = Give(service, server, client);
+  auto [server, client, service, remote] = Connect(All());
   EXPECT_EQ(remote->Fails(0).value(), 1);
   const Status status = remote->Fails(42).status();
   EXPECT_EQ(status.service_code(), 42);
@@ -168,10 +162,7 @@ TEST_P(MethodTest, Errors) {
 }
 
 TEST_P(MethodTest, DescriptorsDoNotLeak) {
-  Endpoint server = Open("server");
-  Endpoint client = Open("client");
-  const auto service = Serve(server, All());
-  const auto remote = Give(service, server, client);
+  auto [server, client, service, remote] = Connect(All());
   const Fd mine(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   struct stat one = {};
   ASSERT_EQ(::fstat(mine.get(), &one), 0);
@@ -193,12 +184,8 @@ TEST_P(MethodTest, DescriptorsDoNotLeak) {
 }
 
 TEST_P(MethodTest, Objects) {
-  Endpoint server = Open("server");
-  Endpoint client = Open("client");
-  const auto service = Serve(server, All());
-  const auto remote = Give(service, server, client);
-  const auto back = client.Create(
-      Worker{.Do = [](std::string_view what) { return std::string(what); }});
+  auto [server, client, service, remote] = Connect(All());
+  const auto back = client.Create(Echo());
   std::vector<Proxy<Worker>> many(20, Proxy<Worker>(back));
   many.emplace_back();
   const auto all = remote->Objects(many, remote).value();

@@ -23,12 +23,7 @@ struct Stranger {
   Method<77, int()> New = {};
 };
 
-class ProxyTest : public ModeTest {
- protected:
-  static Worker Echoes() {
-    return {.Do = [](std::string_view what) { return std::string(what); }};
-  }
-};
+class ProxyTest : public ModeTest {};
 BINDERLITE_BOTH_MODES(ProxyTest);
 
 TEST_P(ProxyTest, Null) {
@@ -47,7 +42,7 @@ TEST_P(ProxyTest, Null) {
   EXPECT_FALSE(WeakProxy<Worker>().lock());
   // A method that is copied out of a proxy is bound to nothing.
   Endpoint server = Open("server");
-  const Proxy<Worker> proxy = Serve(server, Echoes());
+  const Proxy<Worker> proxy = Serve(server, Echo());
   const Worker copy = *proxy;
   EXPECT_EQ(copy.Do("x").status(), StatusCode::kNoSuchObject);
 }
@@ -55,8 +50,8 @@ TEST_P(ProxyTest, Null) {
 TEST_P(ProxyTest, OneObjectOneReference) {
   Endpoint server = Open("server");
   Endpoint client = Open("client");
-  const auto service = Serve(server, Echoes());
-  const auto other = Serve(server, Echoes());
+  const auto service = Serve(server, Echo());
+  const auto other = Serve(server, Echo());
   const auto a = Give(service, server, client);
   const auto b = Give(service, server, client);
   const auto c = Give(other, server, client);
@@ -66,10 +61,7 @@ TEST_P(ProxyTest, OneObjectOneReference) {
 }
 
 TEST_P(ProxyTest, ToTheWrongInterface) {
-  Endpoint server = Open("server");
-  Endpoint client = Open("client");
-  const auto service = Serve(server, Echoes());
-  const auto remote = Give(service, server, client);
+  auto [server, client, service, remote] = Connect(Echo());
   EXPECT_EQ(remote.object().InterfaceName().value(), "test.Worker");
   EXPECT_TRUE(remote.object().As<Worker>().ok());
   EXPECT_EQ(remote.object().As<Stranger>().status(),
@@ -118,7 +110,7 @@ TEST_P(ProxyTest, ComesHome) {
       Serve(server, Worker{.Take = [&](Proxy<Worker> who) { kept = who; },
                            .Make = [&] { return kept; }});
   const auto remote = Give(service, server, client);
-  const auto mine = client.Create(Echoes());
+  const auto mine = client.Create(Echo());
   EXPECT_TRUE(remote->Take(mine).ok());
   EXPECT_EQ(kept->Do("x").value(), "x");
   EXPECT_EQ(remote->Make().value(), Proxy<Worker>(mine));
@@ -132,7 +124,7 @@ TEST_P(ProxyTest, ComesHome) {
 TEST_P(ProxyTest, Weak) {
   Endpoint server = Open("server");
   Endpoint client = Open("client");
-  auto service = Serve(server, Echoes());
+  auto service = Serve(server, Echo());
   auto remote = Give(service, server, client);
   const WeakProxy<Worker> weak = remote;
   const WeakProxy<Worker> local = Proxy<Worker>(service);
@@ -152,7 +144,7 @@ TEST_P(ProxyTest, Stale) {
   Proxy<Worker> remote;
   {
     Endpoint server = Open("server");
-    remote = Give(Serve(server, Echoes()), server, client);
+    remote = Give(Serve(server, Echo()), server, client);
   }
   EXPECT_EQ(remote->Do("x").status(), StatusCode::kDead);
   EXPECT_EQ(remote->Do("x").status().delivery(), Delivery::kNo);

@@ -21,19 +21,15 @@
 namespace binderlite::testing {
 namespace {
 
-Worker Quiet() {
-  return {.Do = [](std::string_view what) { return std::string(what); }};
-}
-
 TEST(RegistryTest, PublishesAndFinds) {
   Binder binder;
   Endpoint server = binder.Open("server");
   Endpoint client = binder.Open("client");
-  const auto service = server.Create(Quiet());
+  const auto service = server.Create(Echo());
   EXPECT_EQ(client.Find<Worker>("w").status(), StatusCode::kNoSuchObject);
   EXPECT_TRUE(server.Publish("w", service).ok());
   EXPECT_TRUE(server.Publish("w", service).ok());  // Its own once more.
-  EXPECT_EQ(client.Publish("w", client.Create(Quiet())).service_code(),
+  EXPECT_EQ(client.Publish("w", client.Create(Echo())).service_code(),
             kAlreadyThere);
   EXPECT_EQ(server.Publish("", service).service_code(), kBadName);
   EXPECT_EQ(server.Publish(std::string(128, 'n'), service).service_code(),
@@ -45,7 +41,7 @@ TEST(RegistryTest, PublishesAndFinds) {
   server.Close();
   while (client.Find<Worker>("w").ok()) {
   }
-  const auto again = client.Create(Quiet());
+  const auto again = client.Create(Echo());
   while (client.Publish("w", again) == StatusCode::kServiceError) {
     std::this_thread::yield();  // Until the registry has heard of its end.
   }
@@ -61,7 +57,7 @@ TEST(RegistryTest, Permissions) {
   Binder binder(std::move(options));
   Endpoint a = binder.Open({.name = "a", .euid = 5});
   Endpoint b = binder.Open("b");
-  EXPECT_TRUE(a.Publish("secret", a.Create(Quiet())).ok());
+  EXPECT_TRUE(a.Publish("secret", a.Create(Echo())).ok());
   EXPECT_TRUE(a.Find<Worker>("secret").ok());
   EXPECT_EQ(b.Find<Worker>("secret").status(), StatusCode::kRefused);
 }
@@ -79,14 +75,14 @@ TEST(RegistryTest, TellsOfComingAndGoing) {
   EXPECT_TRUE(watch.status().ok());
   for (int i = 1; i <= 3; ++i) {
     Endpoint server = binder.Open("server");
-    ASSERT_TRUE(server.Publish("w", server.Create(Quiet())).ok());
+    ASSERT_TRUE(server.Publish("w", server.Create(Echo())).ok());
     came.Await(i);
     server.Close();
     went.Await(i);
   }
   watch.End();
   Endpoint server = binder.Open("server");
-  ASSERT_TRUE(server.Publish("w", server.Create(Quiet())).ok());
+  ASSERT_TRUE(server.Publish("w", server.Create(Echo())).ok());
   EXPECT_EQ(came.arrived(), 3);
 }
 
@@ -94,7 +90,7 @@ TEST(RegistryTest, WaitsForAService) {
   Binder binder;
   Endpoint client = binder.Open("client");
   Endpoint server = binder.Open("server");
-  const auto service = server.Create(Quiet());
+  const auto service = server.Create(Echo());
   std::jthread publisher([&] { (void)server.Publish("w", service).ok(); });
   EXPECT_EQ(client.Wait<Worker>("w").value()->Do("x").value(), "x");
   EXPECT_EQ(
@@ -135,7 +131,7 @@ TEST(RegistryTest, TheLastWordIsTrue) {
           if (!service) last.Arrive();
         });
     Endpoint server = binder.Open("server");
-    const auto service = server.Create(Quiet());
+    const auto service = server.Create(Echo());
     std::jthread publisher([&] { (void)server.Publish(name, service).ok(); });
     publisher.join();
     server.Close();

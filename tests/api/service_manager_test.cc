@@ -108,8 +108,7 @@ TEST(ServiceManagerTest, AnotherManagerTakesOver) {
   std::optional<ServiceRegistry> first(std::in_place, binder.context());
   Endpoint server = binder.Open("server");
   Endpoint client = binder.Open("client");
-  const auto service = server.Create(
-      Worker{.Do = [](std::string_view what) { return std::string(what); }});
+  const auto service = server.Create(Echo());
   ASSERT_TRUE(server.Publish("worker", service).ok());
   const Object old = client.Manager();
   Latch died;

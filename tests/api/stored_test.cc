@@ -29,9 +29,7 @@ class StoredTest : public ApiTest {
     object_ = static_cast<Object>(worker_);
   }
   const api_internal::Process<FineGrained<>>& process() {
-    return static_cast<const api_internal::LocalObject<FineGrained<>>&>(
-               *object_.internal())
-        .process();
+    return *endpoint_.internal();
   }
 
   Endpoint endpoint_ = Open("endpoint");
