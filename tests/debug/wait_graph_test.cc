@@ -46,20 +46,11 @@ class WaitGraphTest : public CallTest<L> {
     return graph;
   }
 
-  // A pair whose numbers are no other's.
-  struct Two {
-    Peer<L>& manager;
-    Peer<L>& service;
-    Peer<L>& client;
-    std::uint32_t handle;
-  };
-  Two Connect() {
-    Peer<L>& manager = this->OpenManager({.pid = 100, .name = "manager"});
-    Peer<L>& service = this->Open({.pid = 200, .name = "service"});
-    Peer<L>& client = this->Open({.pid = 300, .name = "client"});
-    const std::uint32_t handle = this->Give(manager, service, client, 0x10, 1);
-    service.Write(Commands().EnterLooper());
-    return {manager, service, client, handle};
+  // A looper of a service, and whom else it takes for a call.
+  typename DriverTest<L>::Pair Connect() {
+    auto pair = this->Connected();
+    pair.service.Write(Commands().EnterLooper());
+    return pair;
   }
 
   // The thread of `actor`, one of `peer`'s.
@@ -94,6 +85,11 @@ class WaitGraphTest : public CallTest<L> {
   }
   static std::string FirstLine(const WaitGraph& graph) {
     return TextsOf(graph).front();
+  }
+  // How the thread of `peer` is called, whose Proc is `name`.
+  static std::string NameOf(const std::string& name, Peer<L>& peer) {
+    return name + " " + std::to_string(peer.pid()) + ":" +
+           std::to_string(peer.tid());
   }
 };
 BINDERLITE_FOR_ALL_DISCIPLINES(WaitGraphTest);
@@ -196,10 +192,7 @@ TYPED_TEST(WaitGraphTest, NobodyServesAProcWithoutLoopers) {
 
 // A calls B, which calls A back: that is served by the thread that waits.
 TYPED_TEST(WaitGraphTest, ACallBackIsNoDeadlock) {
-  auto [a, b, c, to_a, to_b, to_c] = this->MakeRing();
-  for (Peer<TypeParam>* peer : {&a, &b, &c}) {
-    peer->Write(Commands().EnterLooper());
-  }
+  auto [a, b, c, to_a, to_b, to_c] = this->MakeRingOfLoopers();
   a.Write(Commands().Transact(to_b));
   (void)this->Receive(b);
   b.Write(Commands().Transact(to_c));
@@ -217,10 +210,7 @@ TYPED_TEST(WaitGraphTest, ACallBackIsNoDeadlock) {
 }
 
 TYPED_TEST(WaitGraphTest, ACircleOfCallsIsADeadlock) {
-  auto [a, b, c, to_a, to_b, to_c] = this->MakeRing();
-  for (Peer<TypeParam>* peer : {&a, &b, &c}) {
-    peer->Write(Commands().EnterLooper());
-  }
+  auto [a, b, c, to_a, to_b, to_c] = this->MakeRingOfLoopers();
   a.Write(Commands().Transact(to_b));
   b.Write(Commands().Transact(to_c));
   EXPECT_FALSE(this->Take().wrong());  // The looper of c is free.
@@ -235,21 +225,15 @@ TYPED_TEST(WaitGraphTest, ACircleOfCallsIsADeadlock) {
   for (Peer<TypeParam>* peer : {&a, &b, &c}) {
     EXPECT_TRUE(this->ThreadIn(graph, *peer, *peer).stuck);
   }
-  const auto name = [](const char* of, Peer<TypeParam>& peer) {
-    return std::string(of) + " " + std::to_string(peer.pid()) + ":" +
-           std::to_string(peer.tid());
-  };
-  EXPECT_EQ(this->FirstLine(graph), "DEADLOCK of 3 threads: " + name("a", a) +
-                                        " -> " + name("b", b) + " -> " +
-                                        name("c", c) + " -> " + name("a", a));
+  EXPECT_EQ(this->FirstLine(graph),
+            "DEADLOCK of 3 threads: " + this->NameOf("a", a) + " -> " +
+                this->NameOf("b", b) + " -> " + this->NameOf("c", c) + " -> " +
+                this->NameOf("a", a));
 }
 
 // One more looper, and somebody can take the call.
 TYPED_TEST(WaitGraphTest, ASecondLooperPreventsTheDeadlock) {
-  auto [a, b, c, to_a, to_b, to_c] = this->MakeRing();
-  for (Peer<TypeParam>* peer : {&a, &b, &c}) {
-    peer->Write(Commands().EnterLooper());
-  }
+  auto [a, b, c, to_a, to_b, to_c] = this->MakeRingOfLoopers();
   Actor<TypeParam> second = b.Spawn();
   second.Write(Commands().EnterLooper());
   a.Write(Commands().Transact(to_b));
@@ -260,10 +244,7 @@ TYPED_TEST(WaitGraphTest, ASecondLooperPreventsTheDeadlock) {
 
 // Who waits for somebody in a deadlock is stuck, but not in the circle.
 TYPED_TEST(WaitGraphTest, WhoWaitsBehindADeadlockIsToldSo) {
-  auto [a, b, c, to_a, to_b, to_c] = this->MakeRing();
-  for (Peer<TypeParam>* peer : {&a, &b, &c}) {
-    peer->Write(Commands().EnterLooper());
-  }
+  auto [a, b, c, to_a, to_b, to_c] = this->MakeRingOfLoopers();
   Actor<TypeParam> other = c.Fresh();
   a.Write(Commands().Transact(to_b));
   b.Write(Commands().Transact(to_c));
@@ -282,7 +263,7 @@ TYPED_TEST(WaitGraphTest, WhoWaitsBehindADeadlockIsToldSo) {
 // process.
 TYPED_TEST(WaitGraphTest, HandlersThatWaitForOtherThreadsMayBeADeadlock) {
   auto [manager, service, client, handle] = this->Connect();
-  Peer<TypeParam>& other = this->Open({.pid = 400, .name = "other"});
+  Peer<TypeParam>& other = this->Open({.name = "other"});
   other.Write(Commands().EnterLooper());
   const std::uint32_t back = this->Give(manager, other, service, 0x40, 1);
   const std::uint32_t forth = this->Give(manager, service, other, 0x20, 1);
@@ -387,24 +368,10 @@ TYPED_TEST(WaitGraphTest, CanBeTakenWhileALockHolderStalls) {
   auto [manager, service, client, handle] = this->Connect();
   auto waiting = this->Block(service, service);
   Actor<TypeParam> second = client.Spawn();
-  const int before = this->gates().Visits(Point::kSending, client.tid());
-  this->gates().Close(Point::kSending, client.tid());
   {
-    std::jthread stalls([&, &client = client, handle = handle] {
-      (void)RunWriteRead(client.thread(), Commands().Transact(handle), 0);
-    });
-    this->gates().WaitFor(Point::kSending, client.tid(), before + 1);
-    std::jthread enters([&] {
-      std::int32_t version = 0;
-      EXPECT_EQ(second.thread().Version(version), Errc::kOk);
-    });
-    // It wants the lock, or has come and gone.
-    core::Context<TypeParam>& context = this->context().state();
-    if (TypeParam::kHasBinderLock) {
-      while (context.entry.waiters() == 0) std::this_thread::yield();
-    } else {
-      enters.join();
-    }
+    Stalled<TypeParam> stalled(this->gates(), client,
+                               Commands().Transact(handle));
+    const std::jthread enters = this->Enter(second);
     const WaitGraph graph = this->Take();
     EXPECT_EQ(graph.lock_held, TypeParam::kHasBinderLock);
     EXPECT_EQ(graph.wrong(), TypeParam::kHasBinderLock);
@@ -421,8 +388,9 @@ TYPED_TEST(WaitGraphTest, CanBeTakenWhileALockHolderStalls) {
       ASSERT_EQ(graph.waits.size(), 1u);
       EXPECT_EQ(graph.waits[0].kind, WaitKind::kLock);
       EXPECT_FALSE(graph.procs[0].seen);
-      EXPECT_EQ(this->FirstLine(graph),
-                "BINDER LOCK HELD by client 300:300; 1 wait for it");
+      EXPECT_EQ(this->FirstLine(graph), "BINDER LOCK HELD by " +
+                                            this->NameOf("client", client) +
+                                            "; 1 wait for it");
       EXPECT_NE(debug::ToText(graph).find("could not be looked at"),
                 std::string::npos);
     } else {
@@ -430,7 +398,7 @@ TYPED_TEST(WaitGraphTest, CanBeTakenWhileALockHolderStalls) {
       EXPECT_EQ(other.state, WaitState::kOutside);
       EXPECT_TRUE(graph.procs[0].seen);
     }
-    this->gates().Open(Point::kSending, client.tid());
+    (void)stalled.GoOn();
   }
   const Result result = waiting->Join();
   this->Answer(service, result.Get(kTransaction));

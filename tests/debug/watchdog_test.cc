@@ -23,7 +23,7 @@
 #include <vector>
 
 #include "binderlite/api/binder.h"
-#include "binderlite/api/method.h"
+#include "support/api_test.h"
 #include "support/call_test.h"
 #include "support/gates.h"
 #include "support/json_reader.h"
@@ -54,6 +54,17 @@ class Log {
   // Since the last call.
   [[nodiscard]] std::vector<WaitGraph> Take() {
     return std::exchange(told_, {});
+  }
+  // Has `watchdog` look, and once more when its patience is over. What it tells
+  // then, which is to be one thing.
+  template <class L>
+  [[nodiscard]] WaitGraph ToldWhenItIsOver(BasicWatchdog<L>& watchdog) {
+    EXPECT_FALSE(watchdog.Check());
+    Pass(kPatience);
+    EXPECT_TRUE(watchdog.Check());
+    std::vector<WaitGraph> told = Take();
+    EXPECT_EQ(told.size(), 1u);
+    return told.empty() ? WaitGraph() : std::move(told.front());
   }
 
  private:
@@ -132,10 +143,7 @@ TYPED_TEST(WatchdogTest, ACallThatWaitsTooLongIsToldOnce) {
   // The next one is another incident.
   client.Write(Commands().Transact(handle, {}, 3));
   (void)this->Receive(service);
-  EXPECT_FALSE(watchdog.Check());
-  this->log_.Pass(kPatience);
-  EXPECT_TRUE(watchdog.Check());
-  EXPECT_EQ(this->log_.Take().size(), 1u);
+  EXPECT_TRUE(this->log_.ToldWhenItIsOver(watchdog).wrong());
 }
 
 TYPED_TEST(WatchdogTest, OneCallAfterTheOtherIsProgress) {
@@ -166,12 +174,9 @@ TYPED_TEST(WatchdogTest, CallsOfTheHandlerAreProgressOfItsCaller) {
     this->ExpectReply(b, 0);
     this->log_.Pass(kPatience);
   }
-  EXPECT_FALSE(watchdog.Check());
-  this->log_.Pass(kPatience);
-  EXPECT_TRUE(watchdog.Check());
-  const std::vector<WaitGraph> told = this->log_.Take();
-  ASSERT_EQ(told.size(), 1u);
-  EXPECT_EQ(told[0].findings[0].threads.size(), 2u);
+  const WaitGraph told = this->log_.ToldWhenItIsOver(watchdog);
+  ASSERT_TRUE(told.wrong());
+  EXPECT_EQ(told.findings[0].threads.size(), 2u);
 }
 
 TYPED_TEST(WatchdogTest, ThoseBehindItAddNothing) {
@@ -183,10 +188,7 @@ TYPED_TEST(WatchdogTest, ThoseBehindItAddNothing) {
   auto& watchdog = this->Watch();
   client.Write(Commands().Transact(handle));
   (void)this->Receive(service);
-  EXPECT_FALSE(watchdog.Check());
-  this->log_.Pass(kPatience);
-  EXPECT_TRUE(watchdog.Check());
-  EXPECT_EQ(this->log_.Take().size(), 1u);
+  EXPECT_TRUE(this->log_.ToldWhenItIsOver(watchdog).wrong());
   Actor<TypeParam> second = client.Spawn();
   second.Write(Commands().Transact(handle));
   for (int i = 0; i < 3; ++i) {
@@ -206,20 +208,14 @@ TYPED_TEST(WatchdogTest, ThoseBehindItAddNothing) {
 }
 
 TYPED_TEST(WatchdogTest, ADeadlockIsToldAsOne) {
-  auto [a, b, c, to_a, to_b, to_c] = this->MakeRing();
-  for (Peer<TypeParam>* peer : {&a, &b, &c}) {
-    peer->Write(Commands().EnterLooper());
-  }
+  auto [a, b, c, to_a, to_b, to_c] = this->MakeRingOfLoopers();
   auto& watchdog = this->Watch();
   a.Write(Commands().Transact(to_b));
   b.Write(Commands().Transact(to_c));
   c.Write(Commands().Transact(to_a));
-  EXPECT_FALSE(watchdog.Check());
-  this->log_.Pass(kPatience);
-  EXPECT_TRUE(watchdog.Check());
-  const std::vector<WaitGraph> told = this->log_.Take();
-  ASSERT_EQ(told.size(), 1u);
-  EXPECT_EQ(told[0].findings[0].kind, FindingKind::kDeadlock);
+  const WaitGraph told = this->log_.ToldWhenItIsOver(watchdog);
+  ASSERT_TRUE(told.wrong());
+  EXPECT_EQ(told.findings[0].kind, FindingKind::kDeadlock);
 }
 
 TYPED_TEST(WatchdogTest, ACallThatNobodyServesIsTold) {
@@ -227,10 +223,7 @@ TYPED_TEST(WatchdogTest, ACallThatNobodyServesIsTold) {
   Peer<TypeParam>& client = this->Open({.name = "client"});
   auto& watchdog = this->Watch();
   client.Write(Commands().OneWay(0));  // Nobody waits for it, either.
-  EXPECT_FALSE(watchdog.Check());
-  this->log_.Pass(kPatience);
-  EXPECT_TRUE(watchdog.Check());
-  ASSERT_EQ(this->log_.Take().size(), 1u);
+  EXPECT_TRUE(this->log_.ToldWhenItIsOver(watchdog).wrong());
   (void)this->Receive(manager);
   EXPECT_FALSE(watchdog.Check());
 }
@@ -238,21 +231,10 @@ TYPED_TEST(WatchdogTest, ACallThatNobodyServesIsTold) {
 TYPED_TEST(WatchdogTest, AStalledLockHolderIsTold) {
   auto [manager, service, client, handle] = this->Connected();
   auto& watchdog = this->Watch();
-  const int before = this->gates().Visits(Point::kSending, client.tid());
-  this->gates().Close(Point::kSending, client.tid());
   {
-    const std::jthread stalls([&, &client = client, handle = handle] {
-      (void)RunWriteRead(client.thread(), Commands().Transact(handle), 0);
-    });
-    this->gates().WaitFor(Point::kSending, client.tid(), before + 1);
-    const std::jthread enters([&manager = manager] {
-      std::int32_t version = 0;
-      EXPECT_EQ(manager.thread().Version(version), Errc::kOk);
-    });
-    core::Context<TypeParam>& context = this->context().state();
-    while (TypeParam::kHasBinderLock && context.entry.waiters() == 0) {
-      std::this_thread::yield();
-    }
+    Stalled<TypeParam> stalled(this->gates(), client,
+                               Commands().Transact(handle));
+    const std::jthread enters = this->Enter(manager);
     EXPECT_FALSE(watchdog.Check());
     this->log_.Pass(kPatience);
     EXPECT_EQ(watchdog.Check(), TypeParam::kHasBinderLock);
@@ -261,191 +243,131 @@ TYPED_TEST(WatchdogTest, AStalledLockHolderIsTold) {
     if (TypeParam::kHasBinderLock) {
       EXPECT_EQ(told[0].findings[0].kind, FindingKind::kLockHeld);
     }
-    this->gates().Open(Point::kSending, client.tid());
+    (void)stalled.GoOn();
   }
   (void)this->Receive(service);
 }
 
 // --- With endpoints ---------------------------------------------------------
 
-struct Waiter {
-  static constexpr InterfaceName kName = "test.Waiter";
-  Method<1, void()> Wait;
-  OneWay<2, void()> WaitAlone;
-  Method<3, void()> Pass;
-};
-struct Other {
-  static constexpr InterfaceName kName = "test.Other";
-  Method<1, void()> Ask;
-  Method<2, void()> Answer;
-};
-
-class EndpointWatchdogTest : public ::testing::Test {
+class EndpointWatchdogTest : public ApiTest {
  protected:
-  // A service whose handlers wait until the test lets them go.
-  Service<Waiter> MakeWaiter(Endpoint& endpoint, ServiceOptions options = {}) {
-    const auto wait = [this] {
-      running_.release();
-      let_go_.acquire();
-    };
-    return endpoint.Create(
-        Waiter{.Wait = wait, .WaitAlone = wait, .Pass = [] {}},
-        std::move(options));
-  }
-  Proxy<Waiter> Find(Endpoint& endpoint) {
-    const auto found = endpoint.Find<Waiter>("waiter");
-    EXPECT_TRUE(found.ok());
-    return found.ok() ? *found : Proxy<Waiter>();
+  // Handlers that wait until the test lets them go.
+  [[nodiscard]] Worker Waits() {
+    return {.Do =
+                [this](std::string_view) {
+                  latch_.ArriveAndWait();
+                  return std::string();
+                },
+            .Note = [this](std::string_view) { latch_.ArriveAndWait(); }};
   }
 
+  Latch latch_;
   Log log_;
-  Binder binder_;
-  std::counting_semaphore<> running_{0};
-  std::counting_semaphore<> let_go_{0};
 };
 
 TEST_F(EndpointWatchdogTest, HandlersHaveNames) {
-  Endpoint server = binder_.Open("server");
-  const Service<Waiter> service = MakeWaiter(server);
-  ASSERT_TRUE(server.Publish("waiter", service).ok());
-  Endpoint client = binder_.Open("client");
-  const Proxy<Waiter> proxy = Find(client);
-  Watchdog watchdog(binder_, log_.Options());
-  std::jthread caller([&] { EXPECT_TRUE(proxy->Wait().ok()); });
-  running_.acquire();
-  const WaitGraph graph = TakeWaitGraph(binder_);
+  Pair pair = Connect(Waits());
+  Watchdog watchdog(binder(), log_.Options());
+  Calling calling(pair.remote);
+  latch_.Await();
+  const WaitGraph graph = TakeWaitGraph(binder());
   EXPECT_FALSE(graph.wrong());
-  const ThreadWaits* const server_thread = HandlerOf(graph, "test.Waiter");
-  ASSERT_NE(server_thread, nullptr);
-  EXPECT_EQ(server_thread->state, WaitState::kRunsHandler);
-  EXPECT_EQ(server_thread->handler->code, 1u);
-  EXPECT_EQ(server_thread->handler->caller, client.pid());
-  EXPECT_GE(server_thread->handler->running.count(), 0);
-  EXPECT_EQ(graph.procs[server_thread->proc].name, "server");
+  const ThreadWaits* const server = HandlerOf(graph, "test.Worker");
+  ASSERT_NE(server, nullptr);
+  EXPECT_EQ(server->state, WaitState::kRunsHandler);
+  EXPECT_EQ(server->handler->code, 1u);
+  EXPECT_EQ(server->handler->caller, pair.client.pid());
+  EXPECT_GE(server->handler->running.count(), 0);
+  EXPECT_EQ(graph.procs[server->proc].name, "server");
   EXPECT_TRUE(IsJson(ToJson(graph)));
 
-  EXPECT_FALSE(watchdog.Check());
-  log_.Pass(kPatience);
-  EXPECT_TRUE(watchdog.Check());
-  const std::vector<WaitGraph> told = log_.Take();
-  ASSERT_EQ(told.size(), 1u);
-  EXPECT_NE(FirstLine(told[0]).find("held up by server"), std::string::npos);
-  EXPECT_NE(FirstLine(told[0]).find("runs test.Waiter method 1 for pid"),
-            std::string::npos);
-  let_go_.release();
-  caller.join();
+  const std::string told = FirstLine(log_.ToldWhenItIsOver(watchdog));
+  EXPECT_NE(told.find("held up by server"), std::string::npos);
+  EXPECT_NE(told.find("runs test.Worker method 1 for pid"), std::string::npos);
+  latch_.Open();
+  EXPECT_TRUE(calling.Join().ok());
   EXPECT_FALSE(watchdog.Check());
 }
 
 // The driver knows nothing of the handler of a one-way that it has delivered.
 TEST_F(EndpointWatchdogTest, HandlersOfOneWaysAreSeen) {
-  Endpoint server = binder_.Open("server");
-  const Service<Waiter> service = MakeWaiter(server);
-  ASSERT_TRUE(server.Publish("waiter", service).ok());
-  Endpoint client = binder_.Open("client");
-  const Proxy<Waiter> proxy = Find(client);
-  Watchdog watchdog(binder_, log_.Options());
-  ASSERT_TRUE(proxy->WaitAlone().ok());
-  running_.acquire();
-  EXPECT_FALSE(watchdog.Check());
-  log_.Pass(kPatience);
-  EXPECT_TRUE(watchdog.Check());
-  const std::vector<WaitGraph> told = log_.Take();
-  ASSERT_EQ(told.size(), 1u);
-  EXPECT_NE(FirstLine(told[0]).find("runs test.Waiter method 2, for"),
-            std::string::npos)
-      << FirstLine(told[0]);
-  let_go_.release();
+  Pair pair = Connect(Waits());
+  Watchdog watchdog(binder(), log_.Options());
+  ASSERT_TRUE(pair.remote->Note("x").ok());
+  latch_.Await();
+  const std::string told = FirstLine(log_.ToldWhenItIsOver(watchdog));
+  EXPECT_NE(told.find("runs test.Worker method 2, for"), std::string::npos)
+      << told;
+  latch_.Open();
 }
 
 TEST_F(EndpointWatchdogTest, HandlersOnTheirCallersThreadsAreSeen) {
-  Endpoint server = binder_.Open("server");
-  const Service<Waiter> service = MakeWaiter(server, {.run_on_callers = true});
-  ASSERT_TRUE(server.Publish("waiter", service).ok());
-  Endpoint client = binder_.Open("client");
-  const Proxy<Waiter> proxy = Find(client);
+  Pair pair = Connect(Waits(), {}, {}, {.run_on_callers = true});
   // Its looper has to wait, or it takes the call itself.
-  for (bool idle = false; !idle;) {
-    const WaitGraph graph = TakeWaitGraph(binder_);
-    for (const ThreadWaits& t : graph.threads) {
-      idle |= graph.procs[t.proc].name == "server" &&
-              t.state == WaitState::kIdle && t.asleep;
-    }
-  }
-  std::jthread caller([&] { EXPECT_TRUE(proxy->Wait().ok()); });
-  running_.acquire();
-  const WaitGraph graph = TakeWaitGraph(binder_);
-  const ThreadWaits* const server_thread = HandlerOf(graph, "test.Waiter");
-  ASSERT_NE(server_thread, nullptr);
-  EXPECT_TRUE(server_thread->lent);
-  EXPECT_EQ(graph.procs[server_thread->proc].name, "server");
+  AwaitQuiet();
+  AwaitLooper(pair.server);
+  Calling calling(pair.remote);
+  latch_.Await();
+  const WaitGraph graph = TakeWaitGraph(binder());
+  const ThreadWaits* const server = HandlerOf(graph, "test.Worker");
+  ASSERT_NE(server, nullptr);
+  EXPECT_TRUE(server->lent);
+  EXPECT_EQ(graph.procs[server->proc].name, "server");
   EXPECT_NE(ToText(graph).find("(on its caller's thread)"), std::string::npos);
-  let_go_.release();
+  latch_.Open();
+  EXPECT_TRUE(calling.Join().ok());
 }
 
 TEST_F(EndpointWatchdogTest, ServicesThatAskEachOtherAreADeadlock) {
   std::stop_source give_up;
   std::latch both(2);
-  const auto open = [this](const char* name) {
-    return binder_.Open(
-        EndpointOptions{.name = name, .loopers = 1, .max_loopers = 1});
+  Endpoint left = Open({.name = "left", .loopers = 1, .max_loopers = 1});
+  Endpoint right = Open({.name = "right", .loopers = 1, .max_loopers = 1});
+  Endpoint client = Open("client");
+  Proxy<Worker> to_right;
+  Proxy<Worker> to_left;
+  const auto make = [&](Endpoint& endpoint, Proxy<Worker>& other) {
+    return endpoint.Create(Worker{
+        .Do = [&](std::string_view what) -> binderlite::Result<std::string> {
+          if (what != "x") return Answered(what);
+          both.arrive_and_wait();
+          return other->Do({.stop = give_up.get_token()}, "answer");
+        }});
   };
-  const auto make = [&](Endpoint& endpoint, Proxy<Other>& other) {
-    return endpoint.Create(Other{
-        .Ask =
-            [&] {
-              both.arrive_and_wait();
-              return other->Answer(CallOptions{.stop = give_up.get_token()});
-            },
-        .Answer = [] {}});
-  };
-  Endpoint left = open("left");
-  Endpoint right = open("right");
-  Proxy<Other> to_right;
-  Proxy<Other> to_left;
-  const Service<Other> left_service = make(left, to_right);
-  const Service<Other> right_service = make(right, to_left);
-  ASSERT_TRUE(left.Publish("left", left_service).ok());
-  ASSERT_TRUE(right.Publish("right", right_service).ok());
-  to_right = *left.Find<Other>("right");
-  to_left = *right.Find<Other>("left");
-  Endpoint client = binder_.Open("client");
-  const Proxy<Other> ask_left = *client.Find<Other>("left");
-  const Proxy<Other> ask_right = *client.Find<Other>("right");
-  Watchdog watchdog(binder_, log_.Options());
-  {
-    const std::jthread one([&] { EXPECT_FALSE(ask_left->Ask().ok()); });
-    const std::jthread two([&] { EXPECT_FALSE(ask_right->Ask().ok()); });
-    while (!TakeWaitGraph(binder_).wrong()) std::this_thread::yield();
-    EXPECT_FALSE(watchdog.Check());
-    log_.Pass(kPatience);
-    EXPECT_TRUE(watchdog.Check());
-    give_up.request_stop();
+  const auto at_left = make(left, to_right);
+  const auto at_right = make(right, to_left);
+  to_right = Give(at_right, right, left);
+  to_left = Give(at_left, left, right);
+  Watchdog watchdog(binder(), log_.Options());
+  Calling one(Give(at_left, left, client));
+  Calling two(Give(at_right, right, client));
+  while (!TakeWaitGraph(binder()).wrong()) std::this_thread::yield();
+  const WaitGraph told = log_.ToldWhenItIsOver(watchdog);
+  give_up.request_stop();
+  EXPECT_FALSE(one.Join().ok());
+  EXPECT_FALSE(two.Join().ok());
+  EXPECT_EQ(FirstLine(told).substr(0, 29), "DEADLOCK of 2 threads: left 1");
+  ASSERT_TRUE(told.wrong());
+  ASSERT_EQ(told.findings[0].threads.size(), 2u);
+  for (const std::size_t i : told.findings[0].threads) {
+    ASSERT_TRUE(told.threads[i].handler.has_value());
+    EXPECT_EQ(told.threads[i].handler->interface, "test.Worker");
   }
-  const std::vector<WaitGraph> told = log_.Take();
-  ASSERT_EQ(told.size(), 1u);
-  EXPECT_EQ(FirstLine(told[0]).substr(0, 29), "DEADLOCK of 2 threads: left 1");
-  ASSERT_EQ(told[0].findings[0].threads.size(), 2u);
-  for (const std::size_t i : told[0].findings[0].threads) {
-    ASSERT_TRUE(told[0].threads[i].handler.has_value());
-    EXPECT_EQ(told[0].threads[i].handler->interface, "test.Other");
-  }
+  to_right = {};
+  to_left = {};
 }
 
 // From a thread of its own; the default is stderr.
 TEST_F(EndpointWatchdogTest, LooksByItself) {
-  Endpoint server = binder_.Open("server");
-  const Service<Waiter> service = MakeWaiter(server);
-  ASSERT_TRUE(server.Publish("waiter", service).ok());
-  Endpoint client = binder_.Open("client");
-  const Proxy<Waiter> proxy = Find(client);
+  Pair pair = Connect(Waits());
   std::binary_semaphore told{0};
   std::atomic<int> count{0};
   {
-    std::jthread caller([&] { EXPECT_TRUE(proxy->Wait().ok()); });
-    running_.acquire();
+    Calling calling(pair.remote);
+    latch_.Await();
     {
-      const Watchdog watchdog(binder_,
+      const Watchdog watchdog(binder(),
                               {.patience = std::chrono::milliseconds(2),
                                .on_stuck = [&](const WaitGraph& graph) {
                                  EXPECT_TRUE(graph.wrong());
@@ -453,22 +375,19 @@ TEST_F(EndpointWatchdogTest, LooksByItself) {
                                }});
       told.acquire();
     }
-    let_go_.release();
+    latch_.Open();
+    EXPECT_TRUE(calling.Join().ok());
   }
   EXPECT_EQ(count.load(), 1);
 }
 
 TEST_F(EndpointWatchdogTest, WritesToStderrByDefault) {
-  Endpoint server = binder_.Open("server");
-  const Service<Waiter> service = MakeWaiter(server);
-  ASSERT_TRUE(server.Publish("waiter", service).ok());
-  Endpoint client = binder_.Open("client");
-  const Proxy<Waiter> proxy = Find(client);
+  Pair pair = Connect(Waits());
   WatchdogOptions options = log_.Options();
   options.on_stuck = {};
-  Watchdog watchdog(binder_, std::move(options));
-  std::jthread caller([&] { EXPECT_TRUE(proxy->Wait().ok()); });
-  running_.acquire();
+  Watchdog watchdog(binder(), std::move(options));
+  const Calling calling(pair.remote);
+  latch_.Await();
   ::testing::internal::CaptureStderr();
   (void)watchdog.Check();
   log_.Pass(kPatience);
@@ -477,7 +396,7 @@ TEST_F(EndpointWatchdogTest, WritesToStderrByDefault) {
   const std::string text = ::testing::internal::GetCapturedStderr();
   EXPECT_EQ(text.find("binderlite: NO PROGRESS: client"), 0u) << text;
   EXPECT_EQ(text.rfind("NO PROGRESS"), 12u) << text;  // Once.
-  let_go_.release();
+  latch_.Open();
 }
 
 TEST_F(EndpointWatchdogTest, OutlivesWhatItWatches) {

@@ -33,6 +33,39 @@ inline constexpr Br kFailed = Br::BR_FAILED_REPLY;
 inline constexpr Br kDead = Br::BR_DEAD_REPLY;
 inline constexpr std::pair<Br, std::int32_t> kNoError = {Br::BR_OK, 0};
 
+// A call of `actor`, in a thread of its own, that stalls where a transaction is
+// built but not queued; with the binder lock, if there is one.
+template <class L>
+class Stalled {
+ public:
+  Stalled(GateHooks& gates, Actor<L>& actor, Commands commands)
+      : gates_(gates), tid_(actor.tid()), commands_(std::move(commands)) {
+    const int before = gates.Visits(Point::kSending, tid_);
+    gates.Close(Point::kSending, tid_);
+    runner_ = std::jthread([this, &actor] {
+      result_ = RunWriteRead(actor.thread(), commands_, kReadSize);
+    });
+    gates.WaitFor(Point::kSending, tid_, before + 1);
+  }
+  Stalled(const Stalled&) = delete;
+  Stalled& operator=(const Stalled&) = delete;
+  ~Stalled() { gates_.Open(Point::kSending, tid_); }
+
+  // Has it go on; what it has done then.
+  Result GoOn() {
+    gates_.Open(Point::kSending, tid_);
+    runner_.join();
+    return std::move(result_);
+  }
+
+ private:
+  GateHooks& gates_;
+  const std::int32_t tid_;
+  const Commands commands_;
+  Result result_;
+  std::jthread runner_;
+};
+
 template <class L>
 class CallTest : public DriverTest<L> {
  protected:
@@ -117,6 +150,31 @@ class CallTest : public DriverTest<L> {
             this->Give(manager, b, a, 0xb0, 1),
             this->Give(manager, c, b, 0xc0, 1)};
   }
+  // The same, each with a looper.
+  Ring MakeRingOfLoopers() {
+    const Ring ring = MakeRing();
+    for (Peer<L>* const peer : {&ring.a, &ring.b, &ring.c}) {
+      peer->Write(Commands().EnterLooper());
+    }
+    return ring;
+  }
+
+  // Has `actor` enter the driver in a thread of its own, while somebody stalls
+  // there: it waits for the binder lock or, where there is none, has come and
+  // gone.
+  [[nodiscard]] std::jthread Enter(Actor<L>& actor) {
+    std::jthread enters([&actor] {
+      std::int32_t version = 0;
+      EXPECT_EQ(actor.thread().Version(version), Errc::kOk);
+    });
+    if (L::kHasBinderLock) {
+      core::Context<L>& context = this->context().state();
+      while (context.entry.waiters() == 0) std::this_thread::yield();
+    } else {
+      enters.join();
+    }
+    return enters;
+  }
 };
 
 // What only happens where calls run in parallel.
@@ -128,16 +186,9 @@ class RaceTest : public CallTest<FineGrained<>> {
   template <class F>
   Result AtSending(Actor<FineGrained<>>& actor, const Commands& commands,
                    F meanwhile) {
-    gates().Close(Point::kSending, actor.tid());
-    const int before = gates().Visits(Point::kSending, actor.tid());
-    Result result;
-    {
-      const std::jthread sender(
-          [&] { result = RunWriteRead(actor.thread(), commands, kReadSize); });
-      gates().WaitFor(Point::kSending, actor.tid(), before + 1);
-      meanwhile();
-      gates().Open(Point::kSending, actor.tid());
-    }
+    Stalled<FineGrained<>> stalled(gates(), actor, commands);
+    meanwhile();
+    Result result = stalled.GoOn();
     actor.Check();
     return result;
   }
