@@ -258,10 +258,9 @@ TEST_P(AnswerTest, GivenUpWhenItIsAnswered) {
   latch.Await();
   std::int32_t caller = 0;
   AwaitState([&] { return (caller = OnlyCaller(pair.client)) != 0; });
-  const int before = gates().Visits(Point::kWoken, caller);
-  gates().Close(Point::kWoken, caller);
+  gates().CloseForSleeper(caller);
   latch.Open();
-  gates().WaitFor(Point::kWoken, caller, before + 1);
+  gates().WaitUntilHeld(Point::kWoken, caller);
   AwaitState([&] { return SnapshotOf(pair.client).buffers == 1; });
   give_up.Now();
   gates().Open(Point::kWoken, caller);

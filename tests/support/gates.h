@@ -35,7 +35,11 @@ class GateHooks : public Hooks {
     std::unique_lock lock(mu_);
     ++visits_[{point, tid}];
     changed_.notify_all();
+    if (!closed_.contains({point, tid})) return;
+    held_.insert({point, tid});
+    changed_.notify_all();
     while (closed_.contains({point, tid})) changed_.wait(lock);
+    held_.erase({point, tid});
   }
 
   void OnUserError(UserError error, std::int32_t /*pid*/,
@@ -73,6 +77,22 @@ class GateHooks : public Hooks {
     changed_.notify_all();
   }
 
+  // Closes kWoken for `tid`, which waits or is about to, and blocks until it
+  // sleeps. It cannot have looked for work since: when it wakes it is held.
+  void CloseForSleeper(std::int32_t tid) {
+    std::unique_lock lock(mu_);
+    closed_.insert({Point::kWoken, tid});
+    changed_.wait(lock, [&] {
+      return held_.contains({Point::kWoken, tid}) ||
+             visits_[{Point::kParking, tid}] > visits_[{Point::kWoken, tid}];
+    });
+  }
+  // Blocks until `tid` stands at the closed gate at `point`.
+  void WaitUntilHeld(Point point, std::int32_t tid) {
+    std::unique_lock lock(mu_);
+    changed_.wait(lock, [&] { return held_.contains({point, tid}); });
+  }
+
   // The complaints since the last call.
   [[nodiscard]] std::vector<UserError> TakeErrors() {
     const std::lock_guard lock(mu_);
@@ -96,6 +116,7 @@ class GateHooks : public Hooks {
   std::condition_variable changed_;
   std::map<std::pair<Point, std::int32_t>, int> visits_;
   std::set<std::pair<Point, std::int32_t>> closed_;
+  std::set<std::pair<Point, std::int32_t>> held_;
   std::vector<UserError> errors_;
   std::vector<IoctlError> ioctl_errors_;
   std::function<void(Point, std::int32_t, std::int32_t)> observer_;
