@@ -49,7 +49,7 @@ binderlite_plant(
 
 # FZ: an update replaces what waits for a frozen Proc, and nothing else.
 binderlite_plant(
-  eager_update binderlite/driver/transact.h
+  eager_update binderlite/driver/oneway.h
   "    if (to_frozen) {
       outdated" "    {
       outdated")

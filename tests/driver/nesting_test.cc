@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-#include "binderlite/driver/transact.h"
+#include "binderlite/driver/stack.h"
 #include "support/call_test.h"
 
 namespace binderlite::testing {

@@ -3,6 +3,8 @@
 // One-way transactions: one at a time per node, in the order in which they were
 // sent, whoever comes and goes meanwhile.
 
+#include "binderlite/driver/oneway.h"
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -15,7 +17,6 @@
 #include <utility>
 #include <vector>
 
-#include "binderlite/driver/transact.h"
 #include "support/call_test.h"
 
 namespace binderlite::testing {

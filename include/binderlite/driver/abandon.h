@@ -29,7 +29,7 @@
 #include "binderlite/core/transaction.h"
 #include "binderlite/core/work.h"
 #include "binderlite/driver/guest.h"
-#include "binderlite/driver/transact.h"
+#include "binderlite/driver/transaction.h"
 #include "binderlite/sync/locking.h"
 #include "binderlite/sync/mutex_lock.h"
 

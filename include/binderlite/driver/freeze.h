@@ -6,7 +6,8 @@
 // BC_FREEZE_NOTIFICATION_DONE.
 //
 // Freezing stops nobody: a frozen Proc may read, write and send. It refuses new
-// calls, and its one-ways are marked for their senders (driver/transact.h).
+// calls (driver/queue.h), and its one-ways are marked for their senders
+// (driver/transact.h).
 //
 // Locks, in this order: refs of the Proc that wants to know and, inside it, the
 // node, then the queues of either Proc, one at a time.

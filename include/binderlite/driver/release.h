@@ -36,10 +36,12 @@
 #include "binderlite/core/thread.h"
 #include "binderlite/core/transaction.h"
 #include "binderlite/driver/entry.h"
+#include "binderlite/driver/failed_reply.h"
 #include "binderlite/driver/notify.h"
 #include "binderlite/driver/refcount.h"
 #include "binderlite/driver/route.h"
-#include "binderlite/driver/transact.h"
+#include "binderlite/driver/stack.h"
+#include "binderlite/driver/transaction.h"
 #include "binderlite/sync/locking.h"
 #include "binderlite/sync/mutex_lock.h"
 #include "binderlite/sync/stop.h"
@@ -97,56 +99,6 @@ void DropWork(core::WorkList& work_list, Dropped why, Wakeups<L>& wakeups) {
         delete static_cast<core::Death<L>*>(work);
         break;
     }
-  }
-}
-
-// Cuts the stack of a dying thread, or what is on it above `base`, and returns
-// the call that it was serving at its top, whose sender is to be told. Calls of
-// its own go on without it; a call that it served further down is resolved when
-// they end. This may be as soon as they have no sender any more, so from then
-// on both are not to be touched. Those that had been answered early go to
-// `answered`.
-template <LockingPolicy L>
-[[nodiscard]] OwnedTransaction<L> CutStack(core::Thread<L>& thread,
-                                           core::WorkList& answered,
-                                           core::Transaction<L>* base = nullptr)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->queues_mu) {
-  core::Transaction<L>* t = thread.stack;
-  thread.stack = base;
-  OwnedTransaction<L> failed;
-  if (t != base && t->IsServedBy(thread)) failed.reset(t);
-  while (t != base) {
-    if (t->IsServedBy(thread)) {
-      CutOff(*t);
-      t = t->to_parent;
-      continue;
-    }
-    // What it served when it made this call.
-    core::Transaction<L>* const served = t->from_parent;
-    core::Transaction<L>* const next =
-        served != nullptr ? served->to_parent : nullptr;
-    if (served != nullptr) CutOff(*served);
-    sync::MutexLock ends(t->mu);
-    BINDERLITE_ASSERT(t->from == &thread);
-    t->ResetSender();
-    if (t->is_answered_early()) answered.PushBack(*t);
-    t = next;
-  }
-  return failed;
-}
-
-// The answers go, and what was being served when these calls were made is
-// resolved now, as there is no end of theirs to come.
-template <LockingPolicy L>
-void DropAnswered(core::WorkList& answered, Dropped why, Wakeups<L>& wakeups) {
-  while (core::Work* const work = answered.PopFront()) {
-    OwnedTransaction<L> call(static_cast<core::Transaction<L>*>(work));
-    if (core::Transaction<L>* const reply =
-            std::exchange(call->early_reply, nullptr)) {
-      DropTransaction<L>(OwnedTransaction<L>(reply), Br::BR_DEAD_REPLY, why,
-                         wakeups);
-    }
-    SendFailedReply<L>(std::move(call), Br::BR_DEAD_REPLY, wakeups);
   }
 }
 
