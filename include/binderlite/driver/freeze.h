@@ -36,6 +36,7 @@
 #include "binderlite/driver/call.h"
 #include "binderlite/driver/refcount.h"
 #include "binderlite/driver/route.h"
+#include "binderlite/driver/wait.h"
 #include "binderlite/sync/locking.h"
 #include "binderlite/sync/mutex_lock.h"
 #include "binderlite/sync/stop.h"
