@@ -35,6 +35,7 @@
 #include "binderlite/core/transaction.h"
 #include "binderlite/driver/refcount.h"
 #include "binderlite/driver/scatter.h"
+#include "binderlite/driver/target.h"
 #include "binderlite/driver/translate.h"
 #include "binderlite/memory/user_memory.h"
 #include "binderlite/sync/locking.h"
@@ -201,11 +202,8 @@ template <LockingPolicy L>
 template <LockingPolicy L>
 void ReleaseBufferContents(core::Proc<L>& owner, core::Buffer<L>& buffer) {
   if (buffer.clear_on_free) std::memset(buffer.data, 0, buffer.size);
-  if (core::Pin<core::Node<L>> target = std::move(buffer.target_node)) {
-    Garbage<L> garbage;
-    core::Node<L>& node = *target;
-    sync::MutexLock lock(node.mu);
-    DecNode(node, Strength::kStrong, /*internal=*/false, garbage);
+  if (const core::Pin<core::Node<L>> target = std::move(buffer.target_node)) {
+    DropTarget(*target);
   }
   core::RareVector<core::HeldObject<L>> held;
   held.swap(buffer.held);
