@@ -104,6 +104,19 @@ class [[nodiscard]] PendingCompletion {
   core::Completion* completion_ = nullptr;  // On the list.
 };
 
+// Calls fn(completion) for what the thread has to read about its own sending.
+template <LockingPolicy L, class F>
+void ForEachCompletion(core::Thread<L>& thread, F fn)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->queues_mu) {
+  thread.todo.ForEach([&fn](core::Work& work) {
+    if (work.type == core::WorkType::kTransactionComplete ||
+        work.type == core::WorkType::kPendingFrozen ||
+        work.type == core::WorkType::kSpamSuspect) {
+      fn(static_cast<core::Completion&>(work));
+    }
+  });
+}
+
 // How a completion is told. Spam only to who wants to know (RD-29).
 template <LockingPolicy L>
 [[nodiscard]] Br CompletionCode(const core::Proc<L>& proc,

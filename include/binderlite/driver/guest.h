@@ -94,19 +94,6 @@ template <LockingPolicy L>
   return loan;
 }
 
-// Calls fn(completion) for what the thread has to read about its own sending.
-template <LockingPolicy L, class F>
-void ForEachCompletion(core::Thread<L>& thread, F fn)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->queues_mu) {
-  thread.todo.ForEach([&fn](core::Work& work) {
-    if (work.type == core::WorkType::kTransactionComplete ||
-        work.type == core::WorkType::kPendingFrozen ||
-        work.type == core::WorkType::kSpamSuspect) {
-      fn(static_cast<core::Completion&>(work));
-    }
-  });
-}
-
 // Before the call is on its stack. What the thread has to read about what it
 // has sent before is not for the handler.
 template <LockingPolicy L>
