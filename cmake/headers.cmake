@@ -58,31 +58,36 @@ set(BINDERLITE_HEADERS
     include/binderlite/driver/build.h
     include/binderlite/driver/call.h
     include/binderlite/driver/completion.h
-    include/binderlite/driver/dispatch.h
+    include/binderlite/driver/deliver.h
     include/binderlite/driver/driver.h
     include/binderlite/driver/entry.h
     include/binderlite/driver/failed_reply.h
     include/binderlite/driver/free_buffer.h
     include/binderlite/driver/freeze.h
     include/binderlite/driver/guest.h
+    include/binderlite/driver/incoming.h
     include/binderlite/driver/ioctl.h
     include/binderlite/driver/loan.h
     include/binderlite/driver/notify.h
     include/binderlite/driver/oneway.h
     include/binderlite/driver/payload.h
     include/binderlite/driver/poll.h
+    include/binderlite/driver/priority.h
     include/binderlite/driver/queue.h
+    include/binderlite/driver/read.h
     include/binderlite/driver/refcount.h
     include/binderlite/driver/release.h
     include/binderlite/driver/reserve.h
     include/binderlite/driver/route.h
     include/binderlite/driver/scatter.h
+    include/binderlite/driver/sink.h
     include/binderlite/driver/stack.h
     include/binderlite/driver/target.h
     include/binderlite/driver/transact.h
     include/binderlite/driver/transaction.h
     include/binderlite/driver/translate.h
     include/binderlite/driver/wait.h
+    include/binderlite/driver/write.h
     include/binderlite/api/aggregate.h
     include/binderlite/api/binder.h
     include/binderlite/api/codec.h

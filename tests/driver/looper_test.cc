@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Loopers: how threads become them, when the driver asks for one more, and
-// which of those that wait gets the work. Across driver/dispatch.h,
+// which of those that wait gets the work. Across driver/write.h, driver/read.h,
 // driver/route.h and core/counters.h.
 
 #include <cstddef>
@@ -11,8 +11,9 @@
 #include <vector>
 
 #include "binderlite/core/thread.h"
-#include "binderlite/driver/dispatch.h"
+#include "binderlite/driver/read.h"
 #include "binderlite/driver/route.h"
+#include "binderlite/driver/write.h"
 #include "support/driver_test.h"
 #include "support/exchange.h"
 #include "support/faulty_memory.h"

@@ -2,7 +2,7 @@
 //
 // The nice values that threads have while they wait and while they serve.
 
-#include "binderlite/core/priority.h"
+#include "binderlite/driver/priority.h"
 
 #include <cstdint>
 #include <map>
@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "binderlite/core/priority.h"
 #include "binderlite/wire/flags.h"
 #include "support/call_test.h"
 #include "support/files.h"

@@ -42,17 +42,20 @@
 #include "binderlite/driver/abandon.h"
 #include "binderlite/driver/build.h"
 #include "binderlite/driver/call.h"
-#include "binderlite/driver/dispatch.h"
 #include "binderlite/driver/free_buffer.h"
 #include "binderlite/driver/freeze.h"
+#include "binderlite/driver/incoming.h"
 #include "binderlite/driver/ioctl.h"
 #include "binderlite/driver/loan.h"
 #include "binderlite/driver/notify.h"
 #include "binderlite/driver/poll.h"
+#include "binderlite/driver/read.h"
 #include "binderlite/driver/refcount.h"
 #include "binderlite/driver/release.h"
 #include "binderlite/driver/reserve.h"
+#include "binderlite/driver/sink.h"
 #include "binderlite/driver/transact.h"
+#include "binderlite/driver/write.h"
 #include "binderlite/memory/mapping.h"
 #include "binderlite/sync/locking.h"
 #include "binderlite/sync/mutex_lock.h"
@@ -149,8 +152,11 @@ class BasicThread {
              std::stop_token stop = {}) {
     Call call(*this, std::move(stop));
     if (const Errc error = call.Begin(); error != Errc::kOk) return error;
-    return Answer(static_cast<binderlite::Ioctl>(request),
-                  Dispatch(call, request, argument));
+    const auto which = static_cast<binderlite::Ioctl>(request);
+    if (which == binderlite::Ioctl::kThreadExit && !call.is_guest()) {
+      ForgetUnread();
+    }
+    return Answer(which, driver::Dispatch(call, request, argument));
   }
 
   // poll: whether a read of this thread would find something, now. From the
@@ -208,8 +214,7 @@ class BasicThread {
   // CallHandler's to end.
   Errc ThreadExit() {
     if (guest_of_ != nullptr) return Errc::kInvalid;
-    unread_.clear();
-    next_unread_ = 0;
+    ForgetUnread();
     Call call(*this, {});
     if (const Errc error = call.BeginToExit(); error != Errc::kOk) return error;
     return Errc::kOk;
@@ -597,9 +602,14 @@ class BasicThread {
     return true;
   }
 
-  Errc ReadNext(Call& call, Incoming& incoming, TimePoint deadline) {
+  // Nothing is left of it.
+  void ForgetUnread() {
     unread_.clear();
     next_unread_ = 0;
+  }
+
+  Errc ReadNext(Call& call, Incoming& incoming, TimePoint deadline) {
+    ForgetUnread();
     driver::IncomingSink sink(incoming, unread_);
     core::Proc<L>& proc = *proc_;
     const Errc error = driver::ReadAndLook(
@@ -669,80 +679,6 @@ class BasicThread {
       driver::BecomeLooper(self, how);
       return Errc::kOk;
     });
-  }
-
-  // The ioctls whose argument lies in user memory.
-  Errc Dispatch(Call& call, std::uint32_t request, std::uint64_t argument) {
-    core::Thread<L>& self = call.thread();
-    const memory::UserAccess& memory = proc_->memory;
-    switch (static_cast<binderlite::Ioctl>(request)) {
-      case binderlite::Ioctl::kWriteRead: {
-        struct WriteRead args = {};
-        if (!memory.Get(args, argument)) return Errc::kFault;
-        const Errc error = driver::WriteThenRead(call, args, kNoDeadline);
-        return memory.Put(argument, args) ? error : Errc::kFault;
-      }
-      case binderlite::Ioctl::kVersion: {
-        const struct Version version = {kProtocolVersion};
-        return memory.Put(argument, version) ? Errc::kOk : Errc::kInvalid;
-      }
-      case binderlite::Ioctl::kSetMaxThreads: {
-        std::uint32_t max = 0;
-        if (!memory.Get(max, argument)) return Errc::kInvalid;
-        self.proc->counters.SetMax(max);
-        return Errc::kOk;
-      }
-      case binderlite::Ioctl::kSetContextMgr:
-        return driver::SetContextManager(self, FlatObject{});
-      case binderlite::Ioctl::kSetContextMgrExt: {
-        FlatObject object = {};
-        if (!memory.Get(object, argument)) return Errc::kInvalid;
-        return driver::SetContextManager(self, object);
-      }
-      case binderlite::Ioctl::kThreadExit:
-        if (call.is_guest()) return Errc::kInvalid;
-        unread_.clear();
-        next_unread_ = 0;
-        call.Exit();
-        return Errc::kOk;
-      case binderlite::Ioctl::kGetNodeDebugInfo: {
-        NodeDebugInfo info = {};
-        if (!memory.Get(info, argument)) return Errc::kFault;
-        info = driver::NodeAfter(*self.proc, info.ptr);
-        return memory.Put(argument, info) ? Errc::kOk : Errc::kFault;
-      }
-      case binderlite::Ioctl::kGetNodeInfoForRef: {
-        NodeInfoForRef info = {};
-        if (!memory.Get(info, argument)) return Errc::kFault;
-        const Errc error = driver::GetNodeInfoForRef(self, info);
-        if (error != Errc::kOk) return error;
-        return memory.Put(argument, info) ? Errc::kOk : Errc::kFault;
-      }
-      case binderlite::Ioctl::kFreeze: {
-        FreezeInfo info = {};
-        if (!memory.Get(info, argument)) return Errc::kFault;
-        return driver::Freeze(call, info);
-      }
-      case binderlite::Ioctl::kGetFrozenInfo: {
-        FrozenStatusInfo info = {};
-        if (!memory.Get(info, argument)) return Errc::kFault;
-        const Errc error = driver::GetFrozenInfo(*proc_->context, info);
-        if (error != Errc::kOk) return error;
-        return memory.Put(argument, info) ? Errc::kOk : Errc::kFault;
-      }
-      case binderlite::Ioctl::kEnableOnewaySpamDetection: {
-        std::uint32_t enable = 0;
-        if (!memory.Get(enable, argument)) return Errc::kFault;
-        self.proc->detects_spam.store(enable != 0, std::memory_order_relaxed);
-        return Errc::kOk;
-      }
-      case binderlite::Ioctl::kGetExtendedError: {
-        const ExtendedError error = driver::TakeExtendedError(self);
-        return memory.Put(argument, error) ? Errc::kOk : Errc::kFault;
-      }
-      default:
-        return Errc::kInvalid;
-    }
   }
 
   core::Proc<L>* proc_;

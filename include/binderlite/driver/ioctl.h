@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The ioctls other than BINDER_WRITE_READ, as operations on a thread's record.
+// Ioctls: BINDER_WRITE_READ, put together from its halves; those that no other
+// header is about, as operations on a thread's record; and Dispatch, which
+// tells all of them apart.
 //
 // Locks: each operation says which; none is held across user memory.
-// Kernel: binder_ioctl_set_ctx_mgr, binder_ioctl_get_extended_error, ...
+// Kernel: binder_ioctl, binder_ioctl_write_read, binder_ioctl_set_ctx_mgr, ...
 
 #ifndef BINDERLITE_DRIVER_IOCTL_H_
 #define BINDERLITE_DRIVER_IOCTL_H_
 
+#include <atomic>
 #include <cstdint>
 #include <utility>
 
@@ -18,9 +21,16 @@
 #include "binderlite/core/policy.h"
 #include "binderlite/core/proc.h"
 #include "binderlite/core/thread.h"
+#include "binderlite/driver/call.h"
+#include "binderlite/driver/freeze.h"
+#include "binderlite/driver/read.h"
 #include "binderlite/driver/refcount.h"
+#include "binderlite/driver/sink.h"
+#include "binderlite/driver/write.h"
+#include "binderlite/memory/user_memory.h"
 #include "binderlite/sync/locking.h"
 #include "binderlite/sync/mutex_lock.h"
+#include "binderlite/sync/stop.h"
 #include "binderlite/wire/commands.h"
 #include "binderlite/wire/errc.h"
 #include "binderlite/wire/objects.h"
@@ -179,6 +189,103 @@ Errc GetNodeInfoForRef(core::Thread<L>& self, NodeInfoForRef& info) {
       static_cast<std::uint32_t>(node.local_strong + node.internal_strong);
   info.weak_count = static_cast<std::uint32_t>(node.local_weak);
   return Errc::kOk;
+}
+
+// BINDER_WRITE_READ. On every return `args` tells how far it came.
+template <LockingPolicy L>
+Errc WriteThenRead(Call<L>& call, WriteRead& args, sync::TimePoint deadline) {
+  core::Thread<L>& self = call.thread();
+  core::Proc<L>& proc = *self.proc;
+  if (args.write_size > 0) {
+    const Errc error =
+        Execute(call, args.write_buffer, args.write_size, args.write_consumed);
+    if (error != Errc::kOk) {
+      args.read_consumed = 0;
+      return error;
+    }
+  }
+  if (args.read_size == 0) return Errc::kOk;
+  ByteSink sink(proc.memory, args.read_buffer, args.read_size,
+                args.read_consumed);
+  const Errc error = ReadAndLook(
+      call, sink, proc.nonblocking.load(std::memory_order_relaxed), deadline);
+  args.read_consumed = sink.consumed();
+  return error;
+}
+
+// An ioctl by its number, whose argument lies in user memory. kFault, kInvalid:
+// as the kernel has it, when that cannot be accessed; kInvalid: no such ioctl.
+// Kernel: binder_ioctl.
+template <LockingPolicy L>
+Errc Dispatch(Call<L>& call, std::uint32_t request, std::uint64_t argument) {
+  core::Thread<L>& self = call.thread();
+  const memory::UserAccess& memory = self.proc->memory;
+  switch (static_cast<Ioctl>(request)) {
+    case Ioctl::kWriteRead: {
+      WriteRead args = {};
+      if (!memory.Get(args, argument)) return Errc::kFault;
+      const Errc error = WriteThenRead(call, args, sync::kNoDeadline);
+      return memory.Put(argument, args) ? error : Errc::kFault;
+    }
+    case Ioctl::kVersion: {
+      const Version version = {kProtocolVersion};
+      return memory.Put(argument, version) ? Errc::kOk : Errc::kInvalid;
+    }
+    case Ioctl::kSetMaxThreads: {
+      std::uint32_t max = 0;
+      if (!memory.Get(max, argument)) return Errc::kInvalid;
+      self.proc->counters.SetMax(max);
+      return Errc::kOk;
+    }
+    case Ioctl::kSetContextMgr:
+      return SetContextManager(self, FlatObject{});
+    case Ioctl::kSetContextMgrExt: {
+      FlatObject object = {};
+      if (!memory.Get(object, argument)) return Errc::kInvalid;
+      return SetContextManager(self, object);
+    }
+    case Ioctl::kThreadExit:
+      if (call.is_guest()) return Errc::kInvalid;
+      call.Exit();
+      return Errc::kOk;
+    case Ioctl::kGetNodeDebugInfo: {
+      NodeDebugInfo info = {};
+      if (!memory.Get(info, argument)) return Errc::kFault;
+      info = NodeAfter(*self.proc, info.ptr);
+      return memory.Put(argument, info) ? Errc::kOk : Errc::kFault;
+    }
+    case Ioctl::kGetNodeInfoForRef: {
+      NodeInfoForRef info = {};
+      if (!memory.Get(info, argument)) return Errc::kFault;
+      const Errc error = GetNodeInfoForRef(self, info);
+      if (error != Errc::kOk) return error;
+      return memory.Put(argument, info) ? Errc::kOk : Errc::kFault;
+    }
+    case Ioctl::kFreeze: {
+      FreezeInfo info = {};
+      if (!memory.Get(info, argument)) return Errc::kFault;
+      return Freeze(call, info);
+    }
+    case Ioctl::kGetFrozenInfo: {
+      FrozenStatusInfo info = {};
+      if (!memory.Get(info, argument)) return Errc::kFault;
+      const Errc error = GetFrozenInfo(*self.proc->context, info);
+      if (error != Errc::kOk) return error;
+      return memory.Put(argument, info) ? Errc::kOk : Errc::kFault;
+    }
+    case Ioctl::kEnableOnewaySpamDetection: {
+      std::uint32_t enable = 0;
+      if (!memory.Get(enable, argument)) return Errc::kFault;
+      self.proc->detects_spam.store(enable != 0, std::memory_order_relaxed);
+      return Errc::kOk;
+    }
+    case Ioctl::kGetExtendedError: {
+      const ExtendedError error = TakeExtendedError(self);
+      return memory.Put(argument, error) ? Errc::kOk : Errc::kFault;
+    }
+    default:
+      return Errc::kInvalid;
+  }
 }
 
 }  // namespace binderlite::driver

@@ -32,7 +32,6 @@
 #include "binderlite/core/log.h"
 #include "binderlite/core/node.h"
 #include "binderlite/core/pin.h"
-#include "binderlite/core/priority.h"
 #include "binderlite/core/proc.h"
 #include "binderlite/core/quirks.h"
 #include "binderlite/core/seat.h"
@@ -43,6 +42,7 @@
 #include "binderlite/driver/completion.h"
 #include "binderlite/driver/failed_reply.h"
 #include "binderlite/driver/oneway.h"
+#include "binderlite/driver/priority.h"
 #include "binderlite/driver/queue.h"
 #include "binderlite/driver/route.h"
 #include "binderlite/driver/stack.h"
@@ -194,16 +194,6 @@ Outcome SendCall(core::Thread<L>& self, const SendRequest<L>& request,
   Unbuild(*transaction);
   if (cut != nullptr) SendFailedReply<L>(std::move(cut), Br::BR_DEAD_REPLY);
   return outcome;
-}
-
-// A thread that answers a call goes on with the priority that it had before
-// (PR-04).
-template <LockingPolicy L>
-void RestorePriority(core::Thread<L>& self,
-                     const core::Transaction<L>& answered) {
-  if (Priorities* priorities = self.proc->context->options.priorities) {
-    priorities->Set(self.proc->options.pid, self.tid, answered.saved_priority);
-  }
 }
 
 // BC_REPLY. On success and on failure the call that it answers is over, unless

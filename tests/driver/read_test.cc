@@ -1,449 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The two halves of BINDER_WRITE_READ: how far a stream of commands is run,
-// what stops it, what it leaves behind when it is malformed or cannot be read;
-// and which work a read delivers, in which order, and how it ends.
+// Which work a read delivers, in which order, and how it ends; and what a
+// transaction looks like to its reader.
 
-#include "binderlite/driver/dispatch.h"
+#include "binderlite/driver/read.h"
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <functional>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "binderlite/wire/flags.h"
-#include "support/driver_test.h"
 #include "support/exchange.h"
 #include "support/faulty_memory.h"
+#include "support/write_read_test.h"
 
 namespace binderlite::testing {
 namespace {
 
-constexpr std::uint32_t kBadHandle = 0xbad;
-
-std::uint32_t Number(Br code) { return static_cast<std::uint32_t>(code); }
-
 template <class L>
-class DispatchTest : public DriverTest<L> {
- protected:
-  using typename DriverTest<L>::Pair;
+class ReadTest : public WriteReadTest<L> {};
+BINDERLITE_FOR_ALL_DISCIPLINES(ReadTest);
 
-  // Like Connected, but the memory of service and client can be made to fault.
-  Pair ConnectedOverFaultyMemory() {
-    Peer<L>& manager = this->OpenManager({.name = "manager"});
-    Peer<L>& service =
-        this->Open({.name = "service", .memory = &this->memory()});
-    Peer<L>& client = this->Open({.name = "client", .memory = &this->memory()});
-    const std::uint32_t handle =
-        this->Give(manager, service, client, this->kPtr, this->kCookie);
-    return {manager, service, client, handle};
-  }
-  void Disconnect(Pair& pair) {
-    for (Peer<L>* peer : {&pair.client, &pair.service, &pair.manager}) {
-      this->Close(*peer);
-    }
-    EXPECT_EQ(this->Snapshot().live(core::ObjectKind::kTransaction), 0u);
-  }
-
-  // Everything that the driver knows.
-  std::string State() { return debug::ToJson(this->Present()); }
-
-  // The strong count of a handle; 0 when there is none.
-  int StrongOf(Peer<L>& peer, std::uint32_t handle) {
-    for (const debug::RefSnapshot& ref : this->SnapshotOf(peer).refs) {
-      if (ref.handle == handle) return ref.strong;
-    }
-    return 0;
-  }
-
-  std::uint32_t LooperOf(Peer<L>& peer) {
-    return this->ThreadOf(peer, peer).looper;
-  }
-
-  // One of each command that can be run again and again by a thread that holds
-  // `handle`; the last four bytes of none can be done without.
-  std::vector<Commands> EachCommand(std::uint32_t handle) {
-    TransactionDataSg sg = {};
-    sg.data.target.handle = handle;
-    sg.data.flags = kTfOneWay;
-    return {Commands().Acquire(handle),
-            Commands().Release(handle),
-            Commands().IncRefs(handle),
-            Commands().DecRefs(handle),
-            Commands().AcquireDone(this->kPtr, this->kCookie),
-            Commands().IncRefsDone(this->kPtr, this->kCookie),
-            Commands().Free(0x10),
-            Commands().OneWay(handle),
-            Commands().Transact(handle),
-            Commands().Reply(),
-            Commands().Put(Bc::BC_TRANSACTION_SG, sg),
-            Commands().Put(Bc::BC_REPLY_SG, sg),
-            Commands().EnterLooper(),
-            Commands().RegisterLooper(),
-            Commands().ExitLooper(),
-            Commands().RequestDeath(handle, 1),
-            Commands().ClearDeath(handle, 1),
-            Commands().DeadDone(1)};
-  }
-
-  // Runs BC_ACQUIRE and `second`, with an `obstacle` in the way of the second,
-  // or of both when `first_runs` is false; says what must have happened: the
-  // first command alone, and of the second nothing at all.
-  void RunSpoiled(Peer<L>& client, std::uint32_t handle, const Commands& second,
-                  bool first_runs, Errc want,
-                  const std::function<void(Exchange&)>& obstacle) {
-    const std::string before = State();
-    Exchange call(Commands().Acquire(handle).Bytes(second.bytes().data(),
-                                                   second.bytes().size()));
-    call.args.read_consumed = 12;
-    obstacle(call);
-    EXPECT_EQ(call.Run(client), want);
-    EXPECT_EQ(call.args.write_consumed, first_runs ? 8u : 0u);
-    if (want != Errc::kWouldBlock) {
-      EXPECT_EQ(call.args.read_consumed, 0u);
-    }
-    this->memory().Heal();
-    if (first_runs) client.Write(Commands().Release(handle));
-    EXPECT_EQ(State(), before);
-  }
-};
-BINDERLITE_FOR_ALL_DISCIPLINES(DispatchTest);
-
-// --- Writing ---------------------------------------------------------------
-
-// Rows: WR-01
-TYPED_TEST(DispatchTest, WriteStartsWhereItIsToldTo) {
-  auto& peer = this->Open();
-  Exchange call(Commands().EnterLooper().ExitLooper(), 0);
-  call.args.write_consumed = 4;
-  EXPECT_EQ(call.Run(peer), Errc::kOk);
-  EXPECT_EQ(call.args.write_consumed, 8u);
-  EXPECT_EQ(this->LooperOf(peer), core::kLooperExited);
-}
-
-// Rows: WR-01 WR-03
-TYPED_TEST(DispatchTest, WriteGoesOnAfterABadCommand) {
-  auto [manager, service, client, handle] = this->Connected();
-  Exchange call(Commands().Acquire(handle).Raw(0).Acquire(handle), 0);
-  EXPECT_EQ(call.Run(client), Errc::kInvalid);
-  EXPECT_EQ(call.Run(client), Errc::kInvalid);  // Stays where it is.
-  EXPECT_EQ(call.args.write_consumed, 8u);
-  EXPECT_EQ(this->StrongOf(client, handle), 2);
-  call.args.write_consumed += 4;
-  EXPECT_EQ(call.Run(client), Errc::kOk);
-  EXPECT_EQ(call.args.write_consumed, 20u);
-  EXPECT_EQ(this->StrongOf(client, handle), 3);
-}
-
-// Rows: WR-02
-TYPED_TEST(DispatchTest, CommandsRunInOrder) {
-  auto [manager, service, client, handle] = this->Connected();
-  // The other way round, the handle would be gone before it is acquired.
-  client.Write(Commands().Acquire(handle).Release(handle));
-  EXPECT_EQ(this->StrongOf(client, handle), 1);
-  client.Write(Commands().Release(handle).Acquire(handle));
-  EXPECT_EQ(this->StrongOf(client, handle), 0);
-}
-
-// Rows: WR-02
-TYPED_TEST(DispatchTest, EachCompletedCommandIsConsumed) {
-  auto [manager, service, client, handle] = this->Connected();
-  Commands good;
-  good.Acquire(handle)
-      .RequestDeath(handle, 1)
-      .OneWay(handle)
-      .EnterLooper()
-      .DeadDone(7)
-      .Release(handle);
-  std::vector<std::size_t> ends = {8, 24, 92, 96, 108, 116};
-  for (const std::size_t end : ends) {
-    Exchange call(Commands().Bytes(good.bytes().data(), end).Raw(0), 0);
-    EXPECT_EQ(call.Run(client), Errc::kInvalid);
-    EXPECT_EQ(call.args.write_consumed, end);
-    (void)client.ReadAll();
-  }
-}
-
-// Rows: WR-03
-TYPED_TEST(DispatchTest, UnknownCommands) {
-  auto [manager, service, client, handle] = this->Connected();
-  service.Write(Commands());
-  std::vector<std::uint32_t> codes = {
-      0, 1, 0x63, 0xffffffff,
-      // Right numbers with another size, direction or group.
-      IoctlCode(IoctlDir::kWrite, 'c', 0, sizeof(TransactionDataSg)),
-      IoctlCode(IoctlDir::kWrite, 'c', 17, sizeof(TransactionData)),
-      IoctlCode(IoctlDir::kWrite, 'c', 5, 8),
-      IoctlCode(IoctlDir::kNone, 'c', 5, 4),
-      IoctlCode(IoctlDir::kRead, 'c', 5, 4),
-      IoctlCode(IoctlDir::kWrite, 'r', 5, 4),
-      IoctlCode(IoctlDir::kWrite, 'c', 12, 4), Number(Br::BR_NOOP),
-      Number(Br::BR_TRANSACTION),
-      static_cast<std::uint32_t>(Ioctl::kWriteRead)};
-  for (std::uint32_t number = 22; number < 256; ++number) {
-    codes.push_back(IoctlCode(IoctlDir::kNone, 'c', number, 0));
-    codes.push_back(IoctlCode(IoctlDir::kWrite, 'c', number, 4));
-  }
-  // Work that must not be read on this occasion.
-  client.Write(Commands().OneWay(handle));
-  for (const std::uint32_t code : codes) {
-    SCOPED_TRACE(code);
-    this->RunSpoiled(client, handle, Commands().Raw(code).Acquire(handle),
-                     /*first_runs=*/true, Errc::kInvalid, [](Exchange&) {});
-  }
-  // The struct tells the same when it is the driver that copies it.
-  Exchange call(Commands().Acquire(handle).Raw(0));
-  call.args.read_consumed = 12;
-  EXPECT_EQ(call.RunIoctl(client), Errc::kInvalid);
-  EXPECT_EQ(call.args.write_consumed, 8u);
-  EXPECT_EQ(call.args.read_consumed, 0u);
-  EXPECT_EQ(call.word(), kUntouchedWord);
-  EXPECT_EQ(client.ReadCodes(), (BrList{Br::BR_TRANSACTION_COMPLETE}));
-}
-
-// Rows: WR-04
-TYPED_TEST(DispatchTest, CommandsThatNobodySupports) {
-  auto [manager, service, client, handle] = this->Connected();
-  const std::int32_t result = 1;
-  const PriDesc desc = {1, handle};
-  for (const Commands& bad : {Commands().Put(Bc::BC_ACQUIRE_RESULT, result),
-                              Commands().Put(Bc::BC_ATTEMPT_ACQUIRE, desc),
-                              Commands().Put(Bc::BC_ACQUIRE_RESULT),
-                              Commands().Put(Bc::BC_ATTEMPT_ACQUIRE)}) {
-    this->RunSpoiled(client, handle, bad, /*first_runs=*/true, Errc::kInvalid,
-                     [](Exchange&) {});
-  }
-}
-
-// Rows: WR-05
-TYPED_TEST(DispatchTest, WriteStopsAtAFailedTransaction) {
-  auto& peer = this->Open();
-  TransactionDataSg sg = {};
-  sg.data.target.handle = kBadHandle;
-  for (const Commands& bad :
-       {Commands().Transact(kBadHandle), Commands().OneWay(kBadHandle),
-        Commands().Reply(), Commands().Put(Bc::BC_TRANSACTION_SG, sg),
-        Commands().Put(Bc::BC_REPLY_SG, sg)}) {
-    const std::size_t size = bad.bytes().size();
-    Exchange call(Commands().Bytes(bad.bytes().data(), size).EnterLooper());
-    EXPECT_EQ(call.Run(peer), Errc::kOk);
-    EXPECT_EQ(call.args.write_consumed, size);
-    EXPECT_EQ(call.codes(), (BrList{Br::BR_NOOP, Br::BR_FAILED_REPLY}));
-    EXPECT_EQ(this->LooperOf(peer), 0u);
-  }
-}
-
-// Rows: WR-06
-TYPED_TEST(DispatchTest, NothingRunsWhileAFailureIsUnread) {
-  auto& peer = this->Open();
-  EXPECT_EQ(peer.Do(Commands().Transact(kBadHandle), 0).write_consumed, 68u);
-  EXPECT_EQ(this->ThreadOf(peer, peer).todo,
-            (std::vector{core::WorkType::kReturnError}));
-  Exchange write(Commands().EnterLooper(), 0);
-  EXPECT_EQ(write.Run(peer), Errc::kOk);
-  EXPECT_EQ(write.args.write_consumed, 0u);
-  // Not even what is malformed is looked at.
-  EXPECT_EQ(peer.Do(Commands().Raw(0), 0).error, Errc::kOk);
-  // Nor by the call that reads the failure.
-  Exchange both(Commands().EnterLooper());
-  EXPECT_EQ(both.Run(peer), Errc::kOk);
-  EXPECT_EQ(both.args.write_consumed, 0u);
-  EXPECT_EQ(both.codes(), (BrList{Br::BR_NOOP, Br::BR_FAILED_REPLY}));
-  EXPECT_EQ(this->LooperOf(peer), 0u);
-  // Nothing is lost: the same struct works now.
-  EXPECT_EQ(write.Run(peer), Errc::kOk);
-  EXPECT_EQ(write.args.write_consumed, 4u);
-  EXPECT_EQ(this->LooperOf(peer), core::kLooperEntered);
-}
-
-// Rows: WR-07
-TYPED_TEST(DispatchTest, CommandsThatCannotBeRead) {
-  auto pair = this->ConnectedOverFaultyMemory();
-  for (const Commands& command : this->EachCommand(pair.handle)) {
-    const std::size_t size = 8 + command.bytes().size();
-    for (std::size_t i = 0; i < size; ++i) {
-      SCOPED_TRACE("byte " + std::to_string(i) + " of " + std::to_string(size));
-      this->RunSpoiled(
-          pair.client, pair.handle, command, i >= 8, Errc::kFault,
-          [&](Exchange& call) {
-            this->memory().FaultReads(AddressOf(call.written.data()) + i);
-          });
-    }
-  }
-}
-
-// Rows: WR-08
-TYPED_TEST(DispatchTest, CommandsThatAreCutOff) {
-  auto [manager, service, client, handle] = this->Connected();
-  for (const Commands& command : this->EachCommand(handle)) {
-    const std::size_t size = 8 + command.bytes().size();
-    for (std::size_t cut = 0; cut < size; ++cut) {
-      SCOPED_TRACE(std::to_string(cut) + " of " + std::to_string(size));
-      const bool between = cut == 0 || cut == 8;
-      this->RunSpoiled(client, handle, command, cut >= 8,
-                       between ? Errc::kWouldBlock : Errc::kFault,
-                       [&](Exchange& call) { call.args.write_size = cut; });
-    }
-  }
-}
-
-// Rows: WR-08
-TYPED_TEST(DispatchTest, TrailingBytes) {
-  auto& peer = this->Open();
-  for (std::size_t extra = 1; extra < 4; ++extra) {
-    Exchange call(Commands().EnterLooper().ExitLooper(), 0);
-    call.args.write_size = 4 + extra;
-    EXPECT_EQ(call.Run(peer), Errc::kFault);
-    EXPECT_EQ(call.args.write_consumed, 4u);
-    EXPECT_EQ(this->LooperOf(peer), core::kLooperEntered);
-  }
-}
-
-// Rows: WR-09
-TYPED_TEST(DispatchTest, MoreConsumedThanWritten) {
-  auto& peer = this->Open();
-  for (const std::uint64_t consumed :
-       {std::uint64_t{5}, std::uint64_t{1} << 32, ~std::uint64_t{}}) {
-    Exchange call(Commands().EnterLooper());
-    call.args.write_consumed = consumed;
-    EXPECT_EQ(call.Run(peer), Errc::kWouldBlock);  // Went on to the read.
-    EXPECT_EQ(call.args.write_consumed, consumed);
-    EXPECT_EQ(this->LooperOf(peer), 0u);
-  }
-}
-
-// A size says where a stream may end, not where it does; an address may be at
-// the very end of all.
-TYPED_TEST(DispatchTest, WriteOfExtremeSizes) {
-  auto& peer = this->Open({.memory = &this->memory()});
-  Exchange call(Commands().EnterLooper().ExitLooper(), 0);
-  this->memory().FaultReads(AddressOf(call.written.data()) + 8, 4096);
-  call.args.write_size = ~std::uint64_t{};
-  EXPECT_EQ(call.Run(peer), Errc::kFault);
-  EXPECT_EQ(call.args.write_consumed, 8u);
-  EXPECT_EQ(this->LooperOf(peer), core::kLooperEntered | core::kLooperExited);
-  this->memory().Heal();
-
-  for (const std::uint64_t address : {std::uint64_t{0}, std::uint64_t{1},
-                                      ~std::uint64_t{}, ~std::uint64_t{} - 3}) {
-    call.args.write_buffer = address;
-    for (const std::uint64_t size : {std::uint64_t{4}, ~std::uint64_t{}}) {
-      call.args.write_size = size;
-      call.args.write_consumed = 0;
-      EXPECT_EQ(call.Run(peer), Errc::kFault);
-      EXPECT_EQ(call.args.write_consumed, 0u);
-    }
-    // Nothing to write: the address does not matter.
-    call.args.write_size = 0;
-    EXPECT_EQ(call.Run(peer), Errc::kOk);
-  }
-}
-
-// Rows: WR-10
-TYPED_TEST(DispatchTest, FaultOfTheStructWins) {
-  auto pair = this->ConnectedOverFaultyMemory();
-  Exchange call(Commands().Acquire(pair.handle).Raw(0), 0);
-  for (std::size_t i = 0; i < sizeof(call.args); ++i) {
-    call.args.write_consumed = 0;
-    this->memory().FaultWrites(AddressOf(&call.args) + i);
-    EXPECT_EQ(call.RunIoctl(pair.client), Errc::kFault);
-    this->memory().Heal();
-  }
-  // The commands before the bad one have run each time.
-  EXPECT_EQ(this->StrongOf(pair.client, pair.handle),
-            1 + static_cast<int>(sizeof(call.args)));
-  call.args.write_consumed = 0;
-  EXPECT_EQ(call.RunIoctl(pair.client), Errc::kInvalid);
-}
-
-// Rows: WR-11
-TYPED_TEST(DispatchTest, RepeatedAfterNothingToRead) {
-  auto [manager, service, client, handle] = this->Connected();
-  Exchange call(Commands().Acquire(handle).Acquire(handle));
-  for (int i = 0; i < 3; ++i) {
-    EXPECT_EQ(call.RunIoctl(client), Errc::kWouldBlock);
-    EXPECT_EQ(call.args.write_consumed, 16u);
-    EXPECT_EQ(this->StrongOf(client, handle), 3);
-  }
-}
-
-// Rows: WR-11 RD-02
-TYPED_TEST(DispatchTest, RepeatedAfterAnInterrupt) {
-  auto [manager, service, client, handle] = this->Connected();
-  Exchange call(Commands().Acquire(handle));
-  BlockedExchange<TypeParam> blocked(this->gates(), client.proc(),
-                                     client.thread(), call);
-  client.thread().Interrupt();
-  EXPECT_EQ(blocked.Join(), Errc::kInterrupted);
-  EXPECT_EQ(call.args.write_consumed, 8u);
-  EXPECT_EQ(call.args.read_consumed, 0u);
-  EXPECT_EQ(call.word(), Number(Br::BR_NOOP));
-  EXPECT_EQ(call.Run(client), Errc::kWouldBlock);
-  EXPECT_EQ(this->StrongOf(client, handle), 2);
-}
-
-// Rows: WR-12
-TYPED_TEST(DispatchTest, AFailedReplyIsCompleteForTheReplier) {
-  auto pair = this->Connected();
-  auto& service = pair.service;
-  auto& client = pair.client;
-  TransactionData unreadable = {};
-  unreadable.data_size = 8;
-  const Payload bad_object = Payload().Handle(kBadHandle);
-  const Payload too_large(std::string(2u << 20, 'x'));
-  const std::vector<std::function<void(Commands&)>> failures = {
-      [&](Commands& c) { c.Reply(bad_object); },
-      [&](Commands& c) { c.Reply(too_large); },
-      [&](Commands& c) { c.Put(Bc::BC_REPLY, unreadable); },
-      [&](Commands& c) {
-        EXPECT_EQ(client.thread().ThreadExit(), Errc::kOk);
-        c.Reply();
-      },
-      [&](Commands& c) {
-        client.proc().Unmap();
-        c.Reply();
-      },
-  };
-  for (const auto& fail : failures) {
-    client.Write(Commands().Transact(pair.handle));
-    const Received call = service.Read().Get(Br::BR_TRANSACTION);
-    service.Write(Commands().Free(call.tr.buffer));
-    Commands reply;
-    fail(reply);
-    Exchange answer(reply.EnterLooper());
-    EXPECT_EQ(answer.Run(service), Errc::kOk);
-    EXPECT_EQ(answer.args.write_consumed, 68u);
-    EXPECT_EQ(answer.codes(),
-              (BrList{Br::BR_NOOP, Br::BR_TRANSACTION_COMPLETE}));
-    EXPECT_EQ(this->LooperOf(service), 0u);
-    this->Settle(client);
-  }
-}
-
-// Rows: WR-13
-TYPED_TEST(DispatchTest, FieldsThatAreNotTheDriversToChange) {
-  auto [manager, service, client, handle] = this->Connected();
-  Exchange call(Commands().OneWay(handle));
-  WriteRead want = call.args;
-  EXPECT_EQ(call.RunIoctl(client), Errc::kOk);
-  want.write_consumed = 68;
-  want.read_consumed = 8;
-  EXPECT_EQ(std::memcmp(&call.args, &want, sizeof(want)), 0);
-}
-
-// --- Reading: how it begins and ends ----------------------------------------
+// --- How it begins and ends ------------------------------------------------
 
 // Rows: RD-01
-TYPED_TEST(DispatchTest, ReadBeginsWithNoop) {
+TYPED_TEST(ReadTest, ReadBeginsWithNoop) {
   auto [manager, service, client, handle] = this->Connected();
   client.Write(Commands().OneWay(handle));
   Exchange first;
   EXPECT_EQ(first.Run(client), Errc::kOk);
-  EXPECT_EQ(first.word(0), Number(Br::BR_NOOP));
-  EXPECT_EQ(first.word(4), Number(Br::BR_TRANSACTION_COMPLETE));
+  EXPECT_EQ(first.word(0), NumberOf(Br::BR_NOOP));
+  EXPECT_EQ(first.word(4), NumberOf(Br::BR_TRANSACTION_COMPLETE));
 
   // Not so one that goes on in a used buffer.
   client.Write(Commands().OneWay(handle));
@@ -453,16 +42,16 @@ TYPED_TEST(DispatchTest, ReadBeginsWithNoop) {
   EXPECT_EQ(second.args.read_consumed, 12u);
   EXPECT_EQ(second.word(0), kUntouchedWord);
   EXPECT_EQ(second.word(4), kUntouchedWord);
-  EXPECT_EQ(second.word(8), Number(Br::BR_TRANSACTION_COMPLETE));
+  EXPECT_EQ(second.word(8), NumberOf(Br::BR_TRANSACTION_COMPLETE));
 }
 
 // Rows: RD-02 RD-05
-TYPED_TEST(DispatchTest, ReadOfNothing) {
+TYPED_TEST(ReadTest, ReadOfNothing) {
   auto& peer = this->Open();
   Exchange call;
   EXPECT_EQ(call.Run(peer), Errc::kWouldBlock);
   EXPECT_EQ(call.args.read_consumed, 0u);
-  EXPECT_EQ(call.word(), Number(Br::BR_NOOP));
+  EXPECT_EQ(call.word(), NumberOf(Br::BR_NOOP));
   Exchange used;
   used.args.read_consumed = 8;
   EXPECT_EQ(used.Run(peer), Errc::kWouldBlock);
@@ -471,7 +60,7 @@ TYPED_TEST(DispatchTest, ReadOfNothing) {
 }
 
 // Rows: RD-05
-TYPED_TEST(DispatchTest, NonblockingIsLookedAtInEachCall) {
+TYPED_TEST(ReadTest, NonblockingIsLookedAtInEachCall) {
   auto& peer = this->Open();
   Exchange call;
   EXPECT_EQ(call.Run(peer), Errc::kWouldBlock);
@@ -482,7 +71,7 @@ TYPED_TEST(DispatchTest, NonblockingIsLookedAtInEachCall) {
 }
 
 // Rows: RD-03 RD-04
-TYPED_TEST(DispatchTest, TheFirstReadOfAThreadDoesNotBlock) {
+TYPED_TEST(ReadTest, TheFirstReadOfAThreadDoesNotBlock) {
   auto& peer = this->Open();
   for (const bool nonblocking : {false, true}) {
     for (const Commands& written : {Commands(), Commands().IncRefs(9)}) {
@@ -501,7 +90,7 @@ TYPED_TEST(DispatchTest, TheFirstReadOfAThreadDoesNotBlock) {
 }
 
 // Rows: RD-04
-TYPED_TEST(DispatchTest, TheSecondReadBlocks) {
+TYPED_TEST(ReadTest, TheSecondReadBlocks) {
   auto& peer = this->Open();
   auto thread = peer.Fresh();
   EXPECT_EQ(thread.Read().codes(), (BrList{Br::BR_NOOP}));
@@ -519,7 +108,7 @@ TYPED_TEST(DispatchTest, TheSecondReadBlocks) {
 }
 
 // Rows: RD-13
-TYPED_TEST(DispatchTest, FlushedThreadReadsOnlyNoop) {
+TYPED_TEST(ReadTest, FlushedThreadReadsOnlyNoop) {
   auto& peer = this->Open();
   peer.proc().Flush();
   peer.proc().SetNonblocking(false);
@@ -531,10 +120,10 @@ TYPED_TEST(DispatchTest, FlushedThreadReadsOnlyNoop) {
   peer.proc().SetNonblocking(true);
 }
 
-// --- Reading: which queue --------------------------------------------------
+// --- Which queue -----------------------------------------------------------
 
 // Rows: RD-06
-TYPED_TEST(DispatchTest, OwnWorkAndProcWorkDoNotMix) {
+TYPED_TEST(ReadTest, OwnWorkAndProcWorkDoNotMix) {
   auto [manager, service, client, handle] = this->Connected();
   service.Write(Commands().OneWay(0));
   client.Write(Commands().Transact(handle));
@@ -546,7 +135,7 @@ TYPED_TEST(DispatchTest, OwnWorkAndProcWorkDoNotMix) {
 }
 
 // Rows: RD-14
-TYPED_TEST(DispatchTest, BusyThreadsDoNotServeTheProc) {
+TYPED_TEST(ReadTest, BusyThreadsDoNotServeTheProc) {
   auto [manager, service, client, handle] = this->Connected();
   auto& other = this->Open();
   const std::uint32_t at_other =
@@ -583,7 +172,7 @@ TYPED_TEST(DispatchTest, BusyThreadsDoNotServeTheProc) {
 }
 
 // Rows: RD-18
-TYPED_TEST(DispatchTest, WhoIsNoLooperServesTheProcAsWell) {
+TYPED_TEST(ReadTest, WhoIsNoLooperServesTheProcAsWell) {
   auto [manager, service, client, handle] = this->Connected();
   client.Write(Commands().Transact(handle));
   EXPECT_EQ(this->LooperOf(service), 0u);
@@ -592,10 +181,10 @@ TYPED_TEST(DispatchTest, WhoIsNoLooperServesTheProcAsWell) {
   EXPECT_EQ(this->gates().TakeErrors(), (std::vector{UserError::kNotLooper}));
 }
 
-// --- Reading: how much -----------------------------------------------------
+// --- How much --------------------------------------------------------------
 
 // Rows: RD-07 RD-08
-TYPED_TEST(DispatchTest, ItemsAreReadWhileTheLargestWouldFit) {
+TYPED_TEST(ReadTest, ItemsAreReadWhileTheLargestWouldFit) {
   auto [manager, service, client, handle] = this->Connected();
   for (std::size_t size = 4; size <= 100; ++size) {
     SCOPED_TRACE(size);
@@ -615,7 +204,7 @@ TYPED_TEST(DispatchTest, ItemsAreReadWhileTheLargestWouldFit) {
 }
 
 // Rows: RD-07
-TYPED_TEST(DispatchTest, OneReadTakesAllThereIs) {
+TYPED_TEST(ReadTest, OneReadTakesAllThereIs) {
   auto [manager, service, client, handle] = this->Connected();
   for (int i = 0; i < 300; ++i) client.Write(Commands().OneWay(handle));
   EXPECT_EQ(client.Read().received.size(), 301u);
@@ -623,7 +212,7 @@ TYPED_TEST(DispatchTest, OneReadTakesAllThereIs) {
 }
 
 // Rows: RD-08
-TYPED_TEST(DispatchTest, ReadBufferThatIsUsedUp) {
+TYPED_TEST(ReadTest, ReadBufferThatIsUsedUp) {
   auto [manager, service, client, handle] = this->Connected();
   client.Write(Commands().OneWay(handle));
   for (const std::uint64_t consumed :
@@ -640,7 +229,7 @@ TYPED_TEST(DispatchTest, ReadBufferThatIsUsedUp) {
 }
 
 // A read may be offered more room than there is memory.
-TYPED_TEST(DispatchTest, ReadOfExtremeSizes) {
+TYPED_TEST(ReadTest, ReadOfExtremeSizes) {
   auto [manager, service, client, handle] = this->Connected();
   client.Write(Commands().OneWay(handle));
   Exchange call;
@@ -658,7 +247,7 @@ TYPED_TEST(DispatchTest, ReadOfExtremeSizes) {
 
 // There is no BR_TRANSACTION_SEC_CTX yet.
 // Rows: RD-09
-TYPED_TEST(DispatchTest, ATransactionEndsTheRead) {
+TYPED_TEST(ReadTest, ATransactionEndsTheRead) {
   auto [manager, service, client, handle] = this->Connected();
   auto& other = this->Open();
   const std::uint32_t second =
@@ -677,7 +266,7 @@ TYPED_TEST(DispatchTest, ATransactionEndsTheRead) {
 }
 
 // Rows: RD-09
-TYPED_TEST(DispatchTest, AReplyEndsTheRead) {
+TYPED_TEST(ReadTest, AReplyEndsTheRead) {
   auto [manager, service, client, handle] = this->Connected();
   client.Write(Commands().Transact(handle));
   const Received call = service.Read().Get(Br::BR_TRANSACTION);
@@ -690,7 +279,7 @@ TYPED_TEST(DispatchTest, AReplyEndsTheRead) {
 }
 
 // Rows: RD-10
-TYPED_TEST(DispatchTest, ADeathEndsTheRead) {
+TYPED_TEST(ReadTest, ADeathEndsTheRead) {
   auto [manager, service, client, handle] = this->Connected();
   const std::uint32_t second =
       this->Give(manager, service, client, 0x3000, 0x4000);
@@ -715,7 +304,7 @@ TYPED_TEST(DispatchTest, ADeathEndsTheRead) {
 }
 
 // Rows: RD-12
-TYPED_TEST(DispatchTest, WorkWithNothingToSay) {
+TYPED_TEST(ReadTest, WorkWithNothingToSay) {
   auto [manager, service, client, handle] = this->Connected();
   // The owner knows of weak counts only, which go...
   client.Write(Commands().IncRefs(handle).Release(handle));
@@ -734,7 +323,7 @@ TYPED_TEST(DispatchTest, WorkWithNothingToSay) {
 }
 
 // Rows: RD-12
-TYPED_TEST(DispatchTest, WorkWithNothingToSayDoesNotEndAWait) {
+TYPED_TEST(ReadTest, WorkWithNothingToSayDoesNotEndAWait) {
   for (const bool flushed : {false, true}) {
     SCOPED_TRACE(flushed);
     auto [manager, service, client, handle] = this->Connected();
@@ -759,10 +348,10 @@ TYPED_TEST(DispatchTest, WorkWithNothingToSayDoesNotEndAWait) {
   }
 }
 
-// --- Reading: deferred work ------------------------------------------------
+// --- Deferred work ---------------------------------------------------------
 
 // Rows: RD-15
-TYPED_TEST(DispatchTest, ACompletionAloneDoesNotWake) {
+TYPED_TEST(ReadTest, ACompletionAloneDoesNotWake) {
   auto [manager, service, client, handle] = this->Connected();
   client.Write(Commands().Transact(handle));
   auto waiting = this->Block(client, client);  // Returns once it sleeps.
@@ -781,7 +370,7 @@ TYPED_TEST(DispatchTest, ACompletionAloneDoesNotWake) {
 }
 
 // Rows: RD-16
-TYPED_TEST(DispatchTest, ACompletionAloneCannotBeRead) {
+TYPED_TEST(ReadTest, ACompletionAloneCannotBeRead) {
   auto [manager, service, client, handle] = this->Connected();
   client.Write(Commands().Transact(handle));
   EXPECT_EQ(client.Read().error, Errc::kWouldBlock);
@@ -791,7 +380,7 @@ TYPED_TEST(DispatchTest, ACompletionAloneCannotBeRead) {
 }
 
 // Rows: RD-17
-TYPED_TEST(DispatchTest, OneReasonToReadIsOneForAll) {
+TYPED_TEST(ReadTest, OneReasonToReadIsOneForAll) {
   auto [manager, service, client, handle] = this->Connected();
   // Deferred: the completion of the call, and news of the node in it; then,
   // not deferred, a failure.
@@ -817,12 +406,12 @@ TYPED_TEST(DispatchTest, OneReasonToReadIsOneForAll) {
   EXPECT_FALSE(this->ThreadOf(client, client).process_todo);
 }
 
-// --- Reading: who is woken -------------------------------------------------
+// --- Who is woken ----------------------------------------------------------
 
 // Has two threads of the client wait, the death of `service` choose one, and
 // that one leave the work where it is.
 // Rows: RD-19
-TYPED_TEST(DispatchTest, WorkThatIsLeftWakesSomebodyElse) {
+TYPED_TEST(ReadTest, WorkThatIsLeftWakesSomebodyElse) {
   for (const bool interrupted : {false, true}) {
     SCOPED_TRACE(interrupted);
     auto [manager, service, client, handle] = this->Connected();
@@ -849,7 +438,7 @@ TYPED_TEST(DispatchTest, WorkThatIsLeftWakesSomebodyElse) {
 // --- Reading into bad memory -----------------------------------------------
 
 // Rows: RD-20
-TYPED_TEST(DispatchTest, ACallThatCannotBeWritten) {
+TYPED_TEST(ReadTest, ACallThatCannotBeWritten) {
   auto pair = this->ConnectedOverFaultyMemory();
   auto& [manager, service, client, handle] = pair;
   for (std::size_t i = 4; i < 72; ++i) {
@@ -878,7 +467,7 @@ TYPED_TEST(DispatchTest, ACallThatCannotBeWritten) {
 
 // One-ways that are lost in this way hold up nobody.
 // Rows: AS-09
-TYPED_TEST(DispatchTest, AOneWayThatCannotBeWritten) {
+TYPED_TEST(ReadTest, AOneWayThatCannotBeWritten) {
   auto pair = this->ConnectedOverFaultyMemory();
   auto& [manager, service, client, handle] = pair;
   for (std::size_t i = 4; i < 72; ++i) {
@@ -897,7 +486,7 @@ TYPED_TEST(DispatchTest, AOneWayThatCannotBeWritten) {
 }
 
 // Rows: RD-21
-TYPED_TEST(DispatchTest, ANoopThatCannotBeWritten) {
+TYPED_TEST(ReadTest, ANoopThatCannotBeWritten) {
   auto pair = this->ConnectedOverFaultyMemory();
   auto& [manager, service, client, handle] = pair;
   client.Write(Commands().Transact(handle));
@@ -917,7 +506,7 @@ TYPED_TEST(DispatchTest, ANoopThatCannotBeWritten) {
 }
 
 // Rows: RD-22
-TYPED_TEST(DispatchTest, NoRoomForTheNoop) {
+TYPED_TEST(ReadTest, NoRoomForTheNoop) {
   auto [manager, service, client, handle] = this->Connected();
   client.Write(Commands().Transact(handle));
   const std::string before = this->State();
@@ -934,7 +523,7 @@ TYPED_TEST(DispatchTest, NoRoomForTheNoop) {
 
 // Whatever is being read, and whichever byte of it faults: the call says so,
 // the state stays sound, and the thread goes on.
-TYPED_TEST(DispatchTest, AnythingThatCannotBeWritten) {
+TYPED_TEST(ReadTest, AnythingThatCannotBeWritten) {
   using Peers = typename TestFixture::Pair;
   using Reader = Actor<TypeParam>;
   const std::uint64_t ptr = this->kPtr;
@@ -1023,7 +612,7 @@ TYPED_TEST(DispatchTest, AnythingThatCannotBeWritten) {
 }
 
 // What cannot be written is lost, alone: not what is behind it.
-TYPED_TEST(DispatchTest, WhatAFaultCosts) {
+TYPED_TEST(ReadTest, WhatAFaultCosts) {
   auto pair = this->ConnectedOverFaultyMemory();
   auto& client = pair.client;
   const std::uint32_t handle = pair.handle;
@@ -1062,7 +651,7 @@ TYPED_TEST(DispatchTest, WhatAFaultCosts) {
 // --- What a transaction looks like -----------------------------------------
 
 // Rows: RD-23
-TYPED_TEST(DispatchTest, TransactionDataOfCallsAndOneWays) {
+TYPED_TEST(ReadTest, TransactionDataOfCallsAndOneWays) {
   auto& manager = this->OpenManager();
   auto& service = this->Open();
   auto& client = this->Open({.pid = 77, .euid = 4000000000});
@@ -1091,7 +680,7 @@ TYPED_TEST(DispatchTest, TransactionDataOfCallsAndOneWays) {
 }
 
 // Rows: RD-23
-TYPED_TEST(DispatchTest, CallOfASenderThatIsGone) {
+TYPED_TEST(ReadTest, CallOfASenderThatIsGone) {
   auto& manager = this->OpenManager();
   auto& service = this->Open();
   auto& client = this->Open({.euid = 1000});
@@ -1113,7 +702,7 @@ TYPED_TEST(DispatchTest, CallOfASenderThatIsGone) {
 }
 
 // Rows: RD-24
-TYPED_TEST(DispatchTest, TransactionDataOfReplies) {
+TYPED_TEST(ReadTest, TransactionDataOfReplies) {
   auto& manager = this->OpenManager();
   auto& service = this->Open({.euid = 1234});
   auto& client = this->Open({.euid = 5678});
@@ -1138,7 +727,7 @@ TYPED_TEST(DispatchTest, TransactionDataOfReplies) {
 }
 
 // Rows: RD-25 RD-26
-TYPED_TEST(DispatchTest, WhereThePayloadIs) {
+TYPED_TEST(ReadTest, WhereThePayloadIs) {
   auto [manager, service, client, handle] = this->Connected();
   const auto usage = service.proc().state().arena.usage();
   std::vector<Received> calls;
@@ -1167,7 +756,7 @@ TYPED_TEST(DispatchTest, WhereThePayloadIs) {
 }
 
 // Rows: RD-27
-TYPED_TEST(DispatchTest, TheOpenerVouchesForAllItsThreads) {
+TYPED_TEST(ReadTest, TheOpenerVouchesForAllItsThreads) {
   auto& manager = this->OpenManager();
   auto& client = this->Open({.euid = 10042});
   auto thread = client.Spawn();
