@@ -57,7 +57,9 @@ set(BINDERLITE_HEADERS
     include/binderlite/driver/abandon.h
     include/binderlite/driver/build.h
     include/binderlite/driver/call.h
+    include/binderlite/driver/call_handler.h
     include/binderlite/driver/completion.h
+    include/binderlite/driver/context.h
     include/binderlite/driver/deliver.h
     include/binderlite/driver/driver.h
     include/binderlite/driver/entry.h
@@ -73,6 +75,7 @@ set(BINDERLITE_HEADERS
     include/binderlite/driver/payload.h
     include/binderlite/driver/poll.h
     include/binderlite/driver/priority.h
+    include/binderlite/driver/proc.h
     include/binderlite/driver/queue.h
     include/binderlite/driver/read.h
     include/binderlite/driver/refcount.h
@@ -83,6 +86,7 @@ set(BINDERLITE_HEADERS
     include/binderlite/driver/sink.h
     include/binderlite/driver/stack.h
     include/binderlite/driver/target.h
+    include/binderlite/driver/thread.h
     include/binderlite/driver/transact.h
     include/binderlite/driver/transaction.h
     include/binderlite/driver/translate.h

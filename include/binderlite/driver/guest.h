@@ -24,6 +24,7 @@
 #include "binderlite/core/thread.h"
 #include "binderlite/core/transaction.h"
 #include "binderlite/core/work.h"
+#include "binderlite/driver/call_handler.h"
 #include "binderlite/driver/completion.h"
 #include "binderlite/driver/failed_reply.h"
 #include "binderlite/driver/free_buffer.h"

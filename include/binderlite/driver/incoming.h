@@ -15,7 +15,7 @@ namespace binderlite {
 
 // One return command, decoded.
 struct Incoming {
-  Br command = Br::BR_NOOP;
+  Br command = Br::BR_NOOP;  // BR_NOOP: there was nothing to be read.
   // BR_TRANSACTION and BR_REPLY. `buffer` is to be freed by FreeBuffer.
   TransactionData transaction = {};
   // The sender's label, if its node asked for it (BR_TRANSACTION_SEC_CTX, which

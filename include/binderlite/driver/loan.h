@@ -53,6 +53,7 @@
 #include "binderlite/core/work.h"
 #include "binderlite/driver/build.h"
 #include "binderlite/driver/call.h"
+#include "binderlite/driver/call_handler.h"
 #include "binderlite/driver/entry.h"
 #include "binderlite/driver/failed_reply.h"
 #include "binderlite/driver/guest.h"

@@ -22,6 +22,7 @@
 #include "binderlite/core/seat.h"
 #include "binderlite/core/thread.h"
 #include "binderlite/core/transaction.h"
+#include "binderlite/driver/call_handler.h"
 #include "binderlite/driver/poll.h"
 #include "binderlite/driver/route.h"
 #include "binderlite/driver/stack.h"

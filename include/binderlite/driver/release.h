@@ -35,6 +35,7 @@
 #include "binderlite/core/task.h"
 #include "binderlite/core/thread.h"
 #include "binderlite/core/transaction.h"
+#include "binderlite/driver/call_handler.h"
 #include "binderlite/driver/entry.h"
 #include "binderlite/driver/failed_reply.h"
 #include "binderlite/driver/notify.h"

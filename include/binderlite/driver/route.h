@@ -118,40 +118,6 @@ class [[nodiscard]] Wakeup {
   std::optional<Others> others_;      // Most have none of them.
 };
 
-// A use of the handler of `proc`, if it has one; until EndUse.
-template <LockingPolicy L>
-[[nodiscard]] core::HandlerInUse<L>* UseHandler(core::Proc<L>& proc)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(proc.queues_mu, proc.waiters_mu) {
-  core::HandlerInUse<L>* const handler = proc.call_handler.get();
-  if (handler != nullptr) ++handler->uses;
-  return handler;
-}
-
-// Takes the handler of `proc` away. What is answered is the caller's to
-// destroy, without any lock; one that is in use goes with its last use.
-template <LockingPolicy L>
-[[nodiscard]] std::unique_ptr<core::HandlerInUse<L>> TakeHandler(
-    core::Proc<L>& proc) ABSL_EXCLUSIVE_LOCKS_REQUIRED(proc.queues_mu) {
-  std::unique_ptr<core::HandlerInUse<L>> taken = std::move(proc.call_handler);
-  sync::MutexLock waiters(proc.waiters_mu);
-  if (taken != nullptr && taken->uses > 0) {
-    taken->replaced = true;
-    (void)taken.release();
-  }
-  return taken;
-}
-
-// With the waiters mutex of its Proc held. What is answered is to be destroyed
-// likewise.
-template <LockingPolicy L>
-[[nodiscard]] std::unique_ptr<core::HandlerInUse<L>> EndUse(
-    core::HandlerInUse<L>* handler) {
-  if (handler == nullptr || --handler->uses > 0 || !handler->replaced) {
-    return nullptr;
-  }
-  return std::unique_ptr<core::HandlerInUse<L>>(handler);
-}
-
 // Those that are kept together, in this order.
 template <LockingPolicy L>
 class Wakeups {
