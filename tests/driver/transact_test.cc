@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
-#include <memory>
 #include <set>
 #include <string>
 #include <utility>
@@ -20,9 +19,7 @@ template <class L>
 class TransactTest : public CallTest<L> {};
 BINDERLITE_FOR_ALL_DISCIPLINES(TransactTest);
 
-using TransactRaceTest = RaceTest;
-
-// --- Targets ----------------------------------------------------------------
+// --- Calls and replies ------------------------------------------------------
 
 // Rows: TX-01 TX-03 TX-04 TX-05 TG-01
 TYPED_TEST(TransactTest, CallAndReply) {
@@ -50,212 +47,6 @@ TYPED_TEST(TransactTest, CallAndReply) {
             (BrList{Br::BR_NOOP, Br::BR_TRANSACTION_COMPLETE, Br::BR_REPLY}));
   EXPECT_EQ(got.Get(Br::BR_REPLY).text(), "answer");
 }
-
-// Rows: TG-01
-TYPED_TEST(TransactTest, EachHandleLeadsToTheProcOfItsNode) {
-  auto [manager, service, client, handle] = this->Connected();
-  Peer<TypeParam>& other = this->Open({.name = "other"});
-  const std::uint32_t to_other =
-      this->Give(manager, other, client, 0x5000, 0x6000);
-  const std::uint32_t second =
-      this->Give(manager, service, client, 0x3000, 0x4000);
-  client.Write(Commands().OneWay(second).OneWay(to_other).OneWay(handle));
-  EXPECT_EQ(this->Receive(other).tr.target.ptr, 0x5000u);
-  EXPECT_EQ(this->Receive(service).tr.target.ptr, 0x3000u);
-  EXPECT_EQ(this->Receive(service).tr.target.ptr, this->kPtr);
-  this->ExpectNothing(manager);
-}
-
-// Rows: TG-02
-TYPED_TEST(TransactTest, UnknownHandle) {
-  auto [manager, service, client, handle] = this->Connected();
-  const std::string before = this->State();
-  for (const std::uint32_t unknown : {handle + 1, 4711u, ~0u}) {
-    this->ExpectFails(client, Commands().Transact(unknown), kFailed,
-                      Errc::kInvalid);
-    this->ExpectFails(client, Commands().OneWay(unknown), kFailed,
-                      Errc::kInvalid);
-  }
-  EXPECT_EQ(this->State(), before);
-}
-
-// Rows: TG-03
-TYPED_TEST(TransactTest, HandleWithOnlyWeakCounts) {
-  auto [manager, service, client, handle] = this->Connected();
-  client.Write(Commands().IncRefs(handle).Release(handle));
-  const std::string before = this->State();
-  this->ExpectFails(client, Commands().Transact(handle), kFailed,
-                    Errc::kInvalid);
-  this->ExpectFails(client, Commands().OneWay(handle), kFailed, Errc::kInvalid);
-  EXPECT_EQ(this->State(), before);
-}
-
-// Rows: TG-04
-TYPED_TEST(TransactTest, ProcOfTheNodeIsGone) {
-  auto [manager, service, client, handle] = this->Connected();
-  this->Close(service);
-  const std::string before = this->State();
-  this->ExpectFails(client, Commands().Transact(handle), kDead, Errc::kInvalid);
-  this->ExpectFails(client, Commands().OneWay(handle), kDead, Errc::kInvalid);
-  EXPECT_EQ(this->State(), before);
-}
-
-// Rows: TG-05
-TYPED_TEST(TransactTest, ManagerWithThePidOfTheSender) {
-  Peer<TypeParam>& manager = this->OpenManager({.pid = 500});
-  Peer<TypeParam>& same = this->Open({.pid = 500});
-  Peer<TypeParam>& other = this->Open({.pid = 501});
-  this->ExpectFails(same, Commands().Transact(0), kFailed, Errc::kInvalid);
-  this->ExpectFails(same, Commands().OneWay(0), kFailed, Errc::kInvalid);
-  // A handle of its own makes no difference.
-  same.Write(Commands().Acquire(0));
-  this->ExpectFails(same, Commands().Transact(0), kFailed, Errc::kInvalid);
-  this->ExpectNothing(manager);
-  other.Write(Commands().OneWay(0));
-  EXPECT_EQ(this->Receive(manager).tr.target.ptr, 0u);
-}
-
-// Rows: TG-05
-TYPED_TEST(TransactTest, OtherHandlesDoNotLookAtPids) {
-  Peer<TypeParam>& manager = this->OpenManager({.pid = 499});
-  Peer<TypeParam>& service = this->Open({.pid = 500});
-  Peer<TypeParam>& client = this->Open({.pid = 500});
-  const std::uint32_t handle = this->Give(manager, service, client, 1, 2);
-  client.Write(Commands().Transact(handle));
-  const Received call = this->Receive(service);
-  EXPECT_EQ(call.tr.sender_pid, 500);
-  this->Answer(service, call);
-  this->ExpectReply(client, 0);
-}
-
-// Rows: TG-06
-TYPED_TEST(TransactTest, NoManager) {
-  Peer<TypeParam>& client = this->Open();
-  this->ExpectFails(client, Commands().Transact(0), kDead, Errc::kInvalid);
-  Peer<TypeParam>& manager = this->OpenManager();
-  client.Write(Commands().Acquire(0).OneWay(0));
-  EXPECT_EQ(client.ReadCodes(), BrList{kComplete});
-  this->Close(manager);
-  this->ExpectFails(client, Commands().Transact(0), kDead, Errc::kInvalid);
-  this->ExpectFails(client, Commands().OneWay(0), kDead, Errc::kInvalid);
-}
-
-// Rows: TG-07
-TYPED_TEST(TransactTest, HandleZeroNeedsNoRef) {
-  Peer<TypeParam>& manager = this->OpenManager();
-  Peer<TypeParam>& client = this->Open();
-  client.Write(Commands().Transact(0));
-  const Received call = this->Receive(manager);
-  EXPECT_TRUE(this->SnapshotOf(client).refs.empty());
-  this->Answer(manager, call);
-  this->ExpectReply(client, 0);
-}
-
-// Rows: TG-07
-TYPED_TEST(TransactTest, HandleZeroIgnoresAStaleRef) {
-  Peer<TypeParam>& first = this->OpenManager();
-  Peer<TypeParam>& client = this->Open();
-  client.Write(Commands().Acquire(0));
-  this->Close(first);
-  Peer<TypeParam>& second = this->OpenManager();
-  ASSERT_EQ(this->SnapshotOf(client).refs.size(), 1u);
-  EXPECT_TRUE(this->SnapshotOf(client).refs[0].node_dead);
-  client.Write(Commands().Transact(0));
-  this->Answer(second, this->Receive(second));
-  this->ExpectReply(client, 0);
-}
-
-// Rows: TG-08
-TYPED_TEST(TransactTest, ManagerCallsItself) {
-  Peer<TypeParam>& manager = this->OpenManager();
-  const std::string before = this->State();
-  this->ExpectFails(manager, Commands().Transact(0), kFailed, Errc::kInvalid);
-  this->ExpectFails(manager, Commands().OneWay(0), kFailed, Errc::kInvalid);
-  EXPECT_EQ(this->State(), before);
-}
-
-// Rows: TG-09
-TYPED_TEST(TransactTest, BufferKeepsTheTargetNodeAlive) {
-  auto [manager, service, client, handle] = this->Connected();
-  for (const bool one_way : {false, true}) {
-    EXPECT_EQ(this->NodeOf(service, this->kPtr).local_strong, 0);
-    client.Write(one_way ? Commands().OneWay(handle)
-                         : Commands().Transact(handle));
-    EXPECT_EQ(this->NodeOf(service, this->kPtr).local_strong, 1);
-    const Received call = this->Receive(service);
-    EXPECT_EQ(this->NodeOf(service, this->kPtr).local_strong, 1);
-    service.Write(Commands().Free(call.tr.buffer));
-    EXPECT_EQ(this->NodeOf(service, this->kPtr).local_strong, 0);
-    if (!one_way) service.Write(Commands().Reply());
-    (void)service.ReadAll();
-    (void)client.ReadAll();
-  }
-  // The buffer is all that keeps it.
-  client.Write(Commands().OneWay(handle).Release(handle));
-  const Received last = this->Receive(service);
-  EXPECT_EQ(last.tr.target.ptr, this->kPtr);
-  EXPECT_EQ(this->NodeOf(service, this->kPtr).internal_strong, 0);
-  this->ExpectNothing(service);
-  service.Write(Commands().Free(last.tr.buffer));
-  EXPECT_EQ(service.ReadCodes(), (BrList{Br::BR_RELEASE, Br::BR_DECREFS}));
-}
-
-// Rows: TG-10
-TYPED_TEST(TransactTest, TargetWithoutAMapping) {
-  Peer<TypeParam>& manager = this->OpenManager({.arena_size = 0});
-  Peer<TypeParam>& client = this->Open();
-  const std::string before = this->State();
-  this->ExpectFails(client, Commands().Transact(0), kDead, Errc::kNoProcess);
-  this->ExpectFails(client, Commands().OneWay(0), kDead, Errc::kNoProcess);
-  // Before it is looked at the sizes.
-  TransactionData huge = {};
-  huge.data_size = ~std::uint64_t{0};
-  this->ExpectFails(client, Commands().Put(Bc::BC_TRANSACTION, huge), kDead,
-                    Errc::kNoProcess);
-  EXPECT_EQ(this->State(), before);
-  EXPECT_EQ(manager.proc().Map(4096), Errc::kOk);
-  client.Write(Commands().OneWay(0));
-  EXPECT_EQ(client.ReadCodes(), BrList{kComplete});
-}
-
-// Rows: TG-10
-TYPED_TEST(TransactTest, TargetUnmapped) {
-  auto [manager, service, client, handle] = this->Connected();
-  const std::string before = this->State();
-  service.proc().Unmap();
-  this->ExpectFails(client, Commands().Transact(handle), kDead,
-                    Errc::kNoProcess);
-  this->ExpectFails(client, Commands().OneWay(handle), kDead, Errc::kNoProcess);
-  EXPECT_EQ(this->State(), before);
-}
-
-// Rows: TG-12
-TYPED_TEST(TransactTest, OrderOfChecks) {
-  auto [manager, service, client, handle] = this->Connected();
-  Peer<TypeParam>& dead = this->Open();
-  const std::uint32_t to_dead = this->Give(manager, dead, client, 1, 2);
-  this->Close(dead);
-  Peer<TypeParam>& unmapped = this->Open();
-  const std::uint32_t to_unmapped = this->Give(manager, unmapped, client, 1, 2);
-  unmapped.proc().Unmap();
-  client.Write(Commands().Transact(handle));
-
-  // The target comes before the stack ...
-  this->ExpectFails(client, Commands().Transact(99), kFailed, Errc::kInvalid,
-                    {kComplete});
-  this->ExpectFails(client, Commands().Transact(to_dead), kDead,
-                    Errc::kInvalid);
-  // ... and the stack before the buffer.
-  this->ExpectFails(client, Commands().Transact(to_unmapped), kFailed,
-                    Errc::kProtocol);
-  this->ExpectFails(client, Commands().Transact(handle), kFailed,
-                    Errc::kProtocol);
-  // A one-way does not care about the stack.
-  this->ExpectFails(client, Commands().OneWay(to_unmapped), kDead,
-                    Errc::kNoProcess);
-}
-
-// --- Calls and replies ------------------------------------------------------
 
 // Rows: TX-01 TX-02 TX-03 TX-04
 TYPED_TEST(TransactTest, WhereACallIs) {
@@ -494,169 +285,30 @@ TYPED_TEST(TransactTest, CallWithAnUnreadReplyAtTheHead) {
   this->ExpectNothing(service);
 }
 
-// --- Failures ---------------------------------------------------------------
-
-// Rows: TX-18
-TEST_F(TransactRaceTest, TargetDiesBeforeTheTransactionIsQueued) {
-  auto [manager, service, client, handle] = Connected();
-  for (const bool one_way : {false, true}) {
-    Peer<FineGrained<>>& victim = Open();
-    const std::uint32_t to_victim = Give(manager, victim, client, 1, 2);
-    Payload object;  // Whose announcement is taken back, too.
-    object.Binder(0x7000 + one_way, 1);
-    const Result result =
-        AtSending(client, Commands().Transact(to_victim, object, 0, one_way),
-                  [&victim] { victim.proc().Close(); });
-    EXPECT_EQ(result.codes(), (BrList{kNoop, kDead})) << one_way;
-    EXPECT_EQ(client.TakeError(), (std::pair{kDead, 0}));
-    EXPECT_TRUE(ThreadOf(client, client).stack.empty());
-    EXPECT_TRUE(SnapshotOf(client).nodes.empty());
-    ExpectNothing(client);
-  }
-}
-
-// Rows: TX-19
-TYPED_TEST(TransactTest, CallerHasExited) {
+// Rows: TG-12
+TYPED_TEST(TransactTest, OrderOfChecks) {
   auto [manager, service, client, handle] = this->Connected();
+  Peer<TypeParam>& dead = this->Open();
+  const std::uint32_t to_dead = this->Give(manager, dead, client, 1, 2);
+  this->Close(dead);
+  Peer<TypeParam>& unmapped = this->Open();
+  const std::uint32_t to_unmapped = this->Give(manager, unmapped, client, 1, 2);
+  unmapped.proc().Unmap();
   client.Write(Commands().Transact(handle));
-  const Received call = this->Receive(service);
-  EXPECT_EQ(client.thread().ThreadExit(), Errc::kOk);
-  // Would fail if it were built: it is larger than the arena.
-  Payload huge;
-  huge.data().resize((std::size_t{1} << 20) + 8);
-  huge.Handle(4711);
-  EXPECT_EQ(service.Do(Commands().Free(call.tr.buffer).Reply(huge)).codes(),
-            (BrList{kNoop, kComplete}));
-  EXPECT_EQ(service.TakeError(), kNoError);
-  EXPECT_EQ(this->SnapshotOf(client).buffers, 0u);
-  EXPECT_TRUE(this->ThreadOf(service, service).stack.empty());
-  // The new record of the same thread hears nothing.
-  EXPECT_EQ(client.Read().codes(), BrList{kNoop});
-  this->ExpectNothing(client);
-}
 
-// Rows: TX-20
-TYPED_TEST(TransactTest, ReplyThatCannotBeBuilt) {
-  auto [manager, service, client, handle] = this->Connected();
-  Payload bad_object;
-  bad_object.Binder(0x7000, 1).Handle(4711);
-  Payload too_large;
-  too_large.data().resize((std::size_t{1} << 20) + 8);
-  struct Case {
-    const Payload* reply;
-    bool unmap;
-    Br code;
-    Errc why;
-  };
-  const Payload good("good");
-  for (const Case& c : {Case{&bad_object, false, kFailed, Errc::kInvalid},
-                        Case{&too_large, false, kFailed, Errc::kNoSpace},
-                        Case{&good, true, kDead, Errc::kNoProcess}}) {
-    if (c.unmap) client.proc().Unmap();
-    client.Write(Commands().Transact(handle));
-    const Received call = this->Receive(service);
-    service.Write(Commands().Free(call.tr.buffer).Reply(*c.reply));
-    EXPECT_EQ(service.ReadCodes(), BrList{kComplete});
-    ExtendedError replier = {};
-    EXPECT_EQ(service.thread().GetExtendedError(replier), Errc::kOk);
-    EXPECT_EQ(replier.command, static_cast<std::uint32_t>(Br::BR_OK));
-    EXPECT_EQ(replier.param, 0);
-
-    EXPECT_EQ(client.Read().codes(), (BrList{kNoop, kComplete, c.code}));
-    ExtendedError caller = {};
-    EXPECT_EQ(client.thread().GetExtendedError(caller), Errc::kOk);
-    EXPECT_EQ(caller.id, replier.id);
-    EXPECT_EQ(caller.command, static_cast<std::uint32_t>(c.code));
-    EXPECT_EQ(caller.param, -static_cast<std::int32_t>(c.why));
-    EXPECT_EQ(this->SnapshotOf(client).buffers, 0u);
-    EXPECT_TRUE(this->ThreadOf(client, client).stack.empty());
-    EXPECT_TRUE(this->ThreadOf(service, service).stack.empty());
-    EXPECT_TRUE(this->SnapshotOf(service).refs.empty());
-    EXPECT_EQ(this->SnapshotOf(service).nodes.size(), 1u);
-  }
-}
-
-// Rows: TX-20
-TYPED_TEST(TransactTest, ReplyFailureDoesNotOverwriteAnotherError) {
-  auto [manager, service, client, handle] = this->Connected();
-  client.Write(Commands().Transact(handle));
-  (void)this->Receive(service);
-  client.Write(Commands().Transact(handle));  // Fails: EPROTO.
-  Payload bad;
-  bad.Handle(4711);
-  service.Write(Commands().Reply(bad));
-  EXPECT_EQ(client.ReadCodes(), (BrList{kComplete, kFailed, kFailed}));
-  EXPECT_EQ(client.TakeError(), (std::pair{kFailed, -EPROTO}));
-}
-
-// Rows: TX-21
-TYPED_TEST(TransactTest, SecondReplyErrorIsDropped) {
-  auto [manager, service, client, handle] = this->Connected();
-  Peer<TypeParam>& other = this->Open();
-  const std::uint32_t to_other = this->Give(manager, other, client, 1, 2);
-  client.Write(Commands().Transact(handle));
-  this->Close(service);
-  (void)this->gates().TakeErrors();
-  client.Write(Commands().Transact(to_other));
-  this->Close(other);
-  EXPECT_EQ(this->gates().TakeErrors(),
-            std::vector{UserError::kDroppedReplyError});
-  EXPECT_EQ(client.ReadCodes(), (BrList{kComplete, kDead, kComplete}));
-  EXPECT_TRUE(this->ThreadOf(client, client).stack.empty());
-  this->ExpectNothing(client);
-  // It is not stuck.
-  client.Write(Commands().Transact(0));
-  this->Answer(manager, this->Receive(manager));
-  this->ExpectReply(client, 0);
-}
-
-// Rows: TX-22
-TYPED_TEST(TransactTest, TargetDiesWithTheCallUnreadOrBeingServed) {
-  Peer<TypeParam>& manager = this->OpenManager();
-  Peer<TypeParam>& client = this->Open();
-  for (const bool read : {false, true}) {
-    for (const bool waits : {false, true}) {
-      Peer<TypeParam>& service = this->Open();
-      const std::uint32_t handle = this->Give(manager, service, client, 1, 2);
-      std::unique_ptr<Blocked<TypeParam>> waiting;
-      if (waits) {
-        waiting = this->Block(client, client, Commands().Transact(handle));
-      } else {
-        client.Write(Commands().Transact(handle));
-      }
-      if (read) (void)this->Receive(service);
-      this->HoldWhile(client, [&] { this->Close(service); });
-      const Result result = waits ? waiting->Join() : client.Read();
-      EXPECT_EQ(result.codes(), (BrList{kNoop, kComplete, kDead}));
-      ExtendedError error = {};
-      EXPECT_EQ(client.thread().GetExtendedError(error), Errc::kOk);
-      EXPECT_NE(error.id, 0u);
-      EXPECT_EQ(error.command, static_cast<std::uint32_t>(Br::BR_OK));
-      EXPECT_EQ(error.param, 0);
-      EXPECT_TRUE(this->ThreadOf(client, client).stack.empty());
-      client.Write(Commands().Release(handle));
-    }
-  }
-}
-
-// Rows: TX-22
-TYPED_TEST(TransactTest, TargetIsKilled) {
-  auto [manager, service, client, handle] = this->Connected();
-  auto waiting = this->Block(client, client, Commands().Transact(handle));
-  (void)this->Receive(service);
-  service.proc().Kill();
-  EXPECT_EQ(waiting->Join().codes(), (BrList{kNoop, kComplete, kDead}));
-  EXPECT_EQ(client.TakeError(), kNoError);
-}
-
-// Rows: TX-22
-TYPED_TEST(TransactTest, TargetDiesWithTheCallOnAThreadsOwnList) {
-  auto [manager, service, client, handle] = this->Connected();
-  Actor<TypeParam> worker = service.Spawn();
-  this->StrandCall(service, worker, client, Commands().Transact(handle));
-  this->Close(service);
-  EXPECT_EQ(client.ReadCodes(), (BrList{kComplete, kDead}));
-  EXPECT_EQ(client.TakeError(), kNoError);
+  // The target comes before the stack ...
+  this->ExpectFails(client, Commands().Transact(99), kFailed, Errc::kInvalid,
+                    {kComplete});
+  this->ExpectFails(client, Commands().Transact(to_dead), kDead,
+                    Errc::kInvalid);
+  // ... and the stack before the buffer.
+  this->ExpectFails(client, Commands().Transact(to_unmapped), kFailed,
+                    Errc::kProtocol);
+  this->ExpectFails(client, Commands().Transact(handle), kFailed,
+                    Errc::kProtocol);
+  // A one-way does not care about the stack.
+  this->ExpectFails(client, Commands().OneWay(to_unmapped), kDead,
+                    Errc::kNoProcess);
 }
 
 // --- What a transaction is made of ------------------------------------------
