@@ -13,7 +13,7 @@
 //
 // The timer also repeats what has to be tried until it succeeds, with growing
 // pauses: the results of calls to this endpoint that their callers have no room
-// for (api/transport.h).
+// for (api/result_port.h).
 //
 // Locks: `mu_`, a leaf. Completions, and what their callbacks hold, are called
 // and destroyed without it.

@@ -57,7 +57,7 @@ template <LockingPolicy L>
 class Process final : public AnyProcess,
                       public std::enable_shared_from_this<Process<L>> {
  public:
-  // How a looper runs; see api/transport.h.
+  // How a looper runs; see api/looper.h.
   using LooperBody = void (*)(Process&, ThreadSlot<L>&, bool spawned);
 
   Process(BasicContext<L>& context, EndpointOptions its_options,
@@ -90,7 +90,7 @@ class Process final : public AnyProcess,
   const std::shared_ptr<PendingCalls<L>> pending =
       std::make_shared<PendingCalls<L>>();
 
-  // Of results that are kept for their callers; see api/transport.h.
+  // Of results that are kept for their callers; see api/result_port.h.
   std::atomic<std::size_t> unsent_bytes{0};
 
   [[nodiscard]] std::int32_t pid() const { return proc.pid(); }
