@@ -66,6 +66,7 @@ set(BINDERLITE_HEADERS
     include/binderlite/driver/failed_reply.h
     include/binderlite/driver/free_buffer.h
     include/binderlite/driver/freeze.h
+    include/binderlite/driver/given_up.h
     include/binderlite/driver/guest.h
     include/binderlite/driver/incoming.h
     include/binderlite/driver/ioctl.h
@@ -109,6 +110,7 @@ set(BINDERLITE_HEADERS
     include/binderlite/api/frame.h
     include/binderlite/api/future.h
     include/binderlite/api/handler.h
+    include/binderlite/api/handler_stop.h
     include/binderlite/api/local.h
     include/binderlite/api/loopback.h
     include/binderlite/api/looper.h

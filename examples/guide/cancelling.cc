@@ -18,11 +18,14 @@ int main() {
   std::promise<void> begun, over;
   bl::Binder binder;
   bl::Endpoint server = binder.Open("server"), client = binder.Open("client");
-  const auto service = server.Create(Search{.Find = [&](std::string_view) {
-    begun.set_value();
-    over.get_future().wait();  // Much work.
-    return 1;
-  }});
+  const auto service = server.Create(
+      Search{.Find = [&](const bl::Caller& caller, std::string_view) {
+        const std::stop_token stop = caller.stop_token();
+        begun.set_value();
+        while (!stop.stop_requested()) std::this_thread::yield();  // Much work.
+        over.set_value();
+        return 1;
+      }});
   if (!server.Publish("search", service).ok()) return 1;
   const auto search = client.Find<Search>("search").value();
 
@@ -31,10 +34,12 @@ int main() {
     std::cout << found.status() << '\n';
   });
   begun.get_future().wait();
-  user.request_stop();  // The call ends, the handler does not hear of it.
+  user.request_stop();  // The call ends, and the handler hears of it.
   user.join();
-  over.set_value();
+  over.get_future().wait();
+  std::cout << "the search as well\n";
 }
 
 // Prints:
 //   cancelled
+//   the search as well

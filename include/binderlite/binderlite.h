@@ -10,6 +10,10 @@
 #ifndef BINDERLITE_BINDERLITE_H_
 #define BINDERLITE_BINDERLITE_H_
 
+#if __cplusplus < 202002L
+#error "binderlite needs C++20: -std=c++20, or target_compile_features(... cxx_std_20)"
+#endif
+
 // IWYU pragma: begin_exports
 #include "binderlite/api/aggregate.h"
 #include "binderlite/api/binder.h"

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <sstream>
 #include <thread>
 #include <vector>
 
@@ -22,7 +23,7 @@ class DeathWatchTest : public ApiTest {};
 
 TEST_F(DeathWatchTest, TellsOnce) {
   Latch told;
-  std::atomic<DeathReason> why = DeathReason::kEndpointClosed;
+  std::atomic<DeathReason> why = DeathReason::kOwnEndpointClosed;
   Pair pair = Connect(Worker{});
   DeathWatch watch;
   EXPECT_FALSE(watch);
@@ -35,6 +36,9 @@ TEST_F(DeathWatchTest, TellsOnce) {
   pair.server.Close();
   told.Await();
   EXPECT_EQ(why, DeathReason::kDied);
+  std::ostringstream printed;
+  printed << why.load() << ", " << DeathReason::kOwnEndpointClosed;
+  EXPECT_EQ(printed.str(), "died, own endpoint closed");
   pair.client.Close();
   EXPECT_EQ(told.arrived(), 1);
 }
@@ -65,7 +69,7 @@ TEST_F(DeathWatchTest, OurOwnEnd) {
   std::atomic<int> told = 0;
   Pair pair = Connect(Worker{});
   const DeathWatch watch = pair.remote.WatchDeath([&](DeathReason reason) {
-    EXPECT_EQ(reason, DeathReason::kEndpointClosed);
+    EXPECT_EQ(reason, DeathReason::kOwnEndpointClosed);
     ++told;
   });
   pair.client.Close();

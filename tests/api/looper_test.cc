@@ -103,7 +103,7 @@ TEST_P(LooperTest, TellsOfTheEndOfAKilledEndpoint) {
   Latch told;
   Pair pair = Connect(WaitsAt(latch));
   const DeathWatch watch = pair.remote.WatchDeath([&](DeathReason reason) {
-    EXPECT_EQ(reason, DeathReason::kEndpointClosed);
+    EXPECT_EQ(reason, DeathReason::kOwnEndpointClosed);
     told.Arrive();
   });
   auto later = pair.remote->Do.Async("x");

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -33,6 +34,8 @@ TEST(StatusTest, SaysWhy) {
   EXPECT_EQ(error.service_code(), 42);
   EXPECT_EQ(error.delivery(), Delivery::kYes);
   EXPECT_EQ(error.ToString(), "service error 42: no such user");
+  enum class Trouble : std::uint8_t { kNoSuchUser = 42 };
+  EXPECT_EQ(Status::Error(Trouble::kNoSuchUser).service_code(), 42);
   const Status copy = error;
   EXPECT_EQ(copy.message(), "no such user");
 }

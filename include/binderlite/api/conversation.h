@@ -29,6 +29,7 @@
 #include "binderlite/api/failure.h"
 #include "binderlite/api/flattener.h"
 #include "binderlite/api/frame.h"
+#include "binderlite/api/handler_stop.h"
 #include "binderlite/api/local.h"
 #include "binderlite/api/object.h"
 #include "binderlite/api/process.h"
@@ -80,8 +81,13 @@ class Conversation {
     }
     return count;
   }
-  // Serves `incoming`, which is not the answer to a call of ours.
-  void Handle(const Incoming& incoming);
+  // Serves `incoming`, which is not the answer to a call of ours. `here`: its
+  // caller is in `process`, and waits on this OS thread.
+  struct Here {
+    const sync::StopSignals* stops = nullptr;
+    const AnyProcess* process = nullptr;
+  };
+  void Handle(const Incoming& incoming, const Here& here = {});
   // Sends what Handle has left to be sent with the next read, and does what
   // that brings about.
   void Finish() {
@@ -96,7 +102,7 @@ class Conversation {
   // ends.
   static void EndAll(Process<L>& process) {
     for (const auto& object : process.Remotes()) {
-      object->OnDeath(DeathReason::kEndpointClosed);
+      object->OnDeath(DeathReason::kOwnEndpointClosed);
     }
     process.pending->Shut();
   }
@@ -158,7 +164,7 @@ class Conversation {
     return error;
   }
 
-  void Serve(const Incoming& incoming);
+  void Serve(const Incoming& incoming, const Here& here);
   void GiveUp() {
     (void)thread_.Abandon();
     (void)Drain();
@@ -289,7 +295,7 @@ Status Conversation<L>::Call(std::uint32_t handle, const Request& request,
 }
 
 template <LockingPolicy L>
-void Conversation<L>::Serve(const Incoming& incoming) {
+void Conversation<L>::Serve(const Incoming& incoming, const Here& here) {
   const TransactionData& data = incoming.transaction;
   const bool one_way = (data.flags & kTfOneWay) != 0;
   {
@@ -315,15 +321,22 @@ void Conversation<L>::Serve(const Incoming& incoming) {
       const auto& object =
           *reinterpret_cast<const LocalObject<L>*>(data.cookie);
       scope.Show(&object.interface(), data.code, data.sender_pid);
+      const bool is_one_way = one_way && port == nullptr;
+      const sync::TimePoint deadline(
+          sync::TimePoint::duration(header.deadline));
+      HandlerStop<L> stop(process_,
+                          {.deadline = port != nullptr || here.stops != nullptr
+                                           ? deadline
+                                           : sync::kNoDeadline,
+                           .thread = one_way ? nullptr : &thread_,
+                           .caller = here.stops,
+                           .caller_process = here.process});
       const Caller caller(
           data.sender_pid, data.sender_euid,
           incoming.label == 0
               ? std::string_view()
               : std::string_view(reinterpret_cast<const char*>(incoming.label)),
-          one_way && port == nullptr,
-          std::chrono::steady_clock::time_point(
-              std::chrono::steady_clock::duration(header.deadline)),
-          process_.stop());
+          is_one_way, deadline, stop);
       if (port != nullptr) {
         PortSink<L> port_sink(process_, std::move(port), header.pending);
         object.Serve(data.code, header.interface_id, caller, reader,
@@ -339,13 +352,13 @@ void Conversation<L>::Serve(const Incoming& incoming) {
 }
 
 template <LockingPolicy L>
-void Conversation<L>::Handle(const Incoming& incoming) {
+void Conversation<L>::Handle(const Incoming& incoming, const Here& here) {
   switch (incoming.command) {
     case Br::BR_TRANSACTION:
     case Br::BR_TRANSACTION_SEC_CTX:
       // The handler may take its time.
       if (thread_.TakeSpawn()) process_.SpawnLooper();
-      Serve(incoming);
+      Serve(incoming, here);
       break;
     case Br::BR_INCREFS:
       (void)thread_.IncRefsDone(incoming.node);

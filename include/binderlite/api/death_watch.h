@@ -16,7 +16,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <iosfwd>
 #include <memory>
+#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -30,9 +32,27 @@ namespace binderlite {
 
 // Why a DeathWatch calls back.
 enum class DeathReason : std::uint8_t {
-  kDied,            // The endpoint was closed or killed.
-  kEndpointClosed,  // Our own: nothing can be heard of the other any more.
+  kDied,               // The endpoint of the object was closed or killed.
+  kOwnEndpointClosed,  // That of the proxy: nothing is heard of others any
+                       // more.
 };
+
+// In words for people.
+[[nodiscard]] constexpr std::string_view ToString(DeathReason reason) {
+  switch (reason) {
+    case DeathReason::kDied:
+      return "died";
+    case DeathReason::kOwnEndpointClosed:
+      return "own endpoint closed";
+  }
+  return "?";
+}
+// Prints ToString().
+template <class Traits>
+std::basic_ostream<char, Traits>& operator<<(
+    std::basic_ostream<char, Traits>& out, DeathReason reason) {
+  return out << ToString(reason);
+}
 
 namespace api_internal {
 

@@ -2,7 +2,8 @@
 //
 // Loopback: calls of an endpoint's own objects, which the driver does not make.
 // They go straight to the handler, on the calling thread, one-way ones too, and
-// end when it returns; deadlines and stops are only looked at before. Arguments
+// end when it returns; deadlines and stops are looked at before, and can be by
+// the handler. Arguments
 // and results are written and read as for any other call, so that nothing
 // depends on where an object lives.
 //
@@ -14,12 +15,14 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <utility>
 
 #include "binderlite/api/failure.h"
 #include "binderlite/api/frame.h"
 #include "binderlite/api/handler.h"
+#include "binderlite/api/handler_stop.h"
 #include "binderlite/api/local.h"
 #include "binderlite/api/object.h"
 #include "binderlite/api/process.h"
@@ -86,11 +89,14 @@ void CallLoopback(const LocalObject<L>& object, const Request& request,
   const bool one_way = request.one_way && !later;
   const std::int32_t pid = one_way || later ? 0 : process.pid();
   scope.Show(&object.interface(), request.code, pid);
+  HandlerStop<L> stop(
+      process, {.deadline = one_way ? sync::kNoDeadline : options.deadline,
+                .stop = one_way ? std::stop_token() : options.stop});
   const Caller caller(pid, process.options.euid,
                       object.options.wants_label
                           ? std::string_view{process.options.label}
                           : std::string_view(),
-                      one_way, options.deadline, process.stop());
+                      one_way, options.deadline, stop);
   if (one_way) {
     // Whatever becomes of it, nobody hears.
     object.Serve(request.code, request.interface->id, caller, reader, nullptr);

@@ -48,9 +48,12 @@ class CallerDispatch final : public CallHandler<L> {
     if (here.spawn_looper) process_->SpawnLooper();
     ThreadSlot<L>* const slot = process_->Find(self.tid());
     if (slot == nullptr) return;  // Not a thread of ours: it fails.
+    const Frame* const caller = Frame::Innermost();
     ThreadFrame<L> frame(*process_, *slot, self, /*is_handler=*/false);
     Conversation<L> conversation(*process_, frame);
-    conversation.Handle(call);
+    conversation.Handle(
+        call, {.stops = &here.stops,
+               .process = caller != nullptr ? caller->process : nullptr});
     conversation.Finish();
   }
 

@@ -69,6 +69,11 @@ namespace api_internal {
 template <class>
 inline constexpr bool kNever = false;
 
+template <class T>
+inline constexpr bool kIsAnswer = std::is_same_v<T, Status>;
+template <class T>
+inline constexpr bool kIsAnswer<Result<T>> = true;
+
 // How an argument is taken by a call: small ones by value.
 template <class T>
 using In = std::conditional_t<std::is_arithmetic_v<T> || std::is_enum_v<T> ||
@@ -221,6 +226,10 @@ class MethodOf<kTheCode, kIsOneWay, R(Raw...)> : public MethodBase {
   static_assert(!kIsOneWay || std::is_void_v<R>,
                 "binderlite: a one-way method has no result: its signature "
                 "returns void");
+  static_assert(!kIsAnswer<R>,
+                "binderlite: a Result is not a type of arguments or results: "
+                "declare the value; every call answers a Result of it, and so "
+                "may its handler");
   static_assert(!std::is_reference_v<R> && !kIsView<R>,
                 "binderlite: a result cannot be a view or a reference, since "
                 "what it shows would be gone: use std::string or std::vector");
@@ -309,7 +318,8 @@ class MethodOf<kTheCode, kIsOneWay, R(Raw...)> : public MethodBase {
   operator()(Wrong&&...) const {
     static_assert(kNever<void(Wrong...)>,
                   "binderlite: the arguments of this call are not those of "
-                  "the method (options, if there are any, come first)");
+                  "the method (options, if there are any, come first: "
+                  "binderlite::Within(50ms), or binderlite::CallOptions)");
     return Status(StatusCode::kFailed);
   }
   template <class... Wrong>
@@ -317,7 +327,8 @@ class MethodOf<kTheCode, kIsOneWay, R(Raw...)> : public MethodBase {
   const {
     static_assert(kNever<void(Wrong...)>,
                   "binderlite: the arguments of this call are not those of "
-                  "the method (options, if there are any, come first)");
+                  "the method (options, if there are any, come first: "
+                  "binderlite::Within(50ms), or binderlite::CallOptions)");
     return {};
   }
   template <class F>
@@ -469,6 +480,22 @@ class OneWay : public api_internal::MethodOf<kCode, true, Signature> {
  public:
   using api_internal::MethodOf<kCode, true, Signature>::MethodOf;
   using api_internal::MethodOf<kCode, true, Signature>::operator=;
+};
+
+// There are none of what is a method's answer already, and of interfaces.
+template <class T>
+requires api_internal::kIsAnswer<T>
+struct Codec<T> {
+  static_assert(api_internal::kNever<T>,
+                "binderlite: a Result is not a type of arguments or results: "
+                "send its value");
+};
+template <class I>
+requires std::is_same_v<std::remove_cvref_t<decltype(I::kName)>, InterfaceName>
+struct Codec<I> {
+  static_assert(api_internal::kNever<I>,
+                "binderlite: an interface is not a type of arguments or "
+                "results: declare a Proxy of it");
 };
 
 }  // namespace binderlite

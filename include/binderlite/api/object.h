@@ -56,6 +56,19 @@ struct CallOptions {
   return {.deadline = now + timeout, .stop = std::move(stop)};
 }
 
+namespace api_internal {
+
+// Makes the stop token of a Caller once it is asked for.
+class TokenMaker {
+ public:
+  [[nodiscard]] virtual std::stop_token Token() = 0;
+
+ protected:
+  ~TokenMaker() = default;
+};
+
+}  // namespace api_internal
+
 // Who makes the call that a handler serves. A handler may take a
 // `const Caller&` as its first argument; it is valid until it returns.
 class Caller {
@@ -63,10 +76,10 @@ class Caller {
   // For the rest of the API: only what serves calls makes one.
   Caller(std::int32_t pid, std::uint32_t euid, std::string_view label,
          bool is_one_way, std::chrono::steady_clock::time_point deadline,
-         const std::stop_source& stop)
+         api_internal::TokenMaker& token)
       : label_(label),
         deadline_(deadline),
-        stop_(stop),
+        token_(token),
         pid_(pid),
         euid_(euid),
         is_one_way_(is_one_way) {}
@@ -87,9 +100,16 @@ class Caller {
   [[nodiscard]] std::chrono::steady_clock::time_point deadline() const {
     return deadline_;
   }
-  // Stops when the handler's endpoint is closed: whoever works for long should
-  // look at it, since closing waits for handlers.
-  [[nodiscard]] std::stop_token stop_token() const { return stop_.get_token(); }
+  // Stops when it is no use to go on: the caller has given up or is gone, the
+  // deadline has passed, or the handler's endpoint is closed, which waits for
+  // handlers. So whoever works for long should look at it. That an asynchronous
+  // call is cancelled, or its caller gone, is not heard of, and of one-ways
+  // only the end of the endpoint.
+  //
+  // On the handler's thread, while that makes no call. Asking for it costs an
+  // allocation and a call of the driver. Callbacks run in threads of the
+  // library's: they should be short, and close no endpoint.
+  [[nodiscard]] std::stop_token stop_token() const { return token_.Token(); }
   // Both in one, for calls that the handler makes in its turn.
   [[nodiscard]] CallOptions remaining() const {
     return {.deadline = deadline_, .stop = stop_token()};
@@ -98,7 +118,7 @@ class Caller {
  private:
   std::string_view label_;
   std::chrono::steady_clock::time_point deadline_;
-  const std::stop_source& stop_;
+  api_internal::TokenMaker& token_;
   std::int32_t pid_;
   std::uint32_t euid_;
   bool is_one_way_;
@@ -163,9 +183,14 @@ class AnyProcess {
   AnyProcess(const AnyProcess&) = delete;
   AnyProcess& operator=(const AnyProcess&) = delete;
 
+  // Stops when the endpoint is closed.
+  [[nodiscard]] const std::stop_source& stop() const { return stop_; }
+
  protected:
   AnyProcess() = default;
   ~AnyProcess() = default;
+
+  std::stop_source stop_;
 };
 
 }  // namespace api_internal

@@ -72,6 +72,7 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
       closed = closed_;
       if (!closed) {
         id = ++last_id_;
+        if (target == nullptr) ++stops_;
         Call& call = calls_[id];
         call.completion = std::move(completion);
         call.target = std::move(target);
@@ -108,6 +109,18 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
       call = Remove(it);
     }
     call.completion->Done(std::move(status), result);
+  }
+  // Has the timer request a stop at `deadline`, and sooner if all ends. What
+  // Forget wants to have; 0: it has been requested.
+  std::uint64_t StopAt(sync::TimePoint deadline, std::stop_source source) {
+    return Add(std::make_unique<Stop>(std::move(source)), nullptr,
+               {.deadline = deadline});
+  }
+  void Forget(std::uint64_t stop) {
+    Call call;  // Ends without the lock.
+    sync::MutexLock lock(mu_);
+    const auto it = calls_.find(stop);
+    if (it != calls_.end()) call = Remove(it);
   }
   // All calls of `target` end.
   void EndAll(const ApiObject* target, const Status& status) {
@@ -160,9 +173,10 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
     timer.join();
     mu_.Lock();
   }
+  // How many calls there are.
   [[nodiscard]] std::size_t size() const {
     sync::MutexLock lock(mu_);
-    return calls_.size();
+    return calls_.size() - stops_;
   }
 
  private:
@@ -174,6 +188,16 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
     std::uint64_t id;
   };
   using OnStop = std::stop_callback<Cancel>;
+  class Stop final : public Completion {
+   public:
+    explicit Stop(std::stop_source source) : source_(std::move(source)) {}
+    void Done(Status /*status*/, Reader* /*result*/) override {
+      source_.request_stop();
+    }
+
+   private:
+    std::stop_source source_;
+  };
   using TimePoint = sync::TimePoint;
 
   static constexpr std::chrono::nanoseconds kFirstPause =
@@ -204,6 +228,7 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
 
   Call Remove(typename Calls::iterator it) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     Call call = std::move(it->second);
+    if (call.target == nullptr) --stops_;
     if (call.deadline != sync::kNoDeadline) {
       by_deadline_.erase({call.deadline, it->first});
     }
@@ -266,6 +291,7 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
   std::uint64_t last_id_ ABSL_GUARDED_BY(mu_) = 0;
   Calls calls_ ABSL_GUARDED_BY(mu_);
+  std::size_t stops_ ABSL_GUARDED_BY(mu_) = 0;  // Those that are no calls.
   std::set<Due> by_deadline_ ABSL_GUARDED_BY(mu_);
   std::multimap<TimePoint, Again> again_ ABSL_GUARDED_BY(mu_);
   std::thread timer_ ABSL_GUARDED_BY(mu_);

@@ -97,7 +97,6 @@ class Process final : public AnyProcess,
   [[nodiscard]] bool closing() const {
     return closing_.load(std::memory_order_seq_cst);
   }
-  [[nodiscard]] const std::stop_source& stop() const { return stop_; }
 
   // --- Threads ---------------------------------------------------------------
 
@@ -339,7 +338,7 @@ class Process final : public AnyProcess,
   void Close(End end) {
     if (!closing_.exchange(true, std::memory_order_seq_cst)) {
       { sync::MutexLock lock(mu_); }  // Whoever starts a looper sees it now.
-      stop_.request_stop();
+      this->stop_.request_stop();
       proc.Close();
       end();
     }
@@ -494,7 +493,6 @@ class Process final : public AnyProcess,
   const LooperBody looper_body_;
   std::atomic<bool> closing_{false};
   std::atomic<bool> serves_{false};
-  std::stop_source stop_;
   std::atomic<std::uint64_t> next_ptr_{8};
 
   sync::AbseilMutex mu_;

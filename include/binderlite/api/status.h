@@ -127,6 +127,12 @@ class [[nodiscard]] Status {
     status.service_code_ = service_code;
     return status;
   }
+  // The same for the values of an enum, which fit into 32 bits.
+  template <class E>
+  requires(std::is_enum_v<E> && sizeof(E) <= sizeof(std::int32_t)) static Status
+      Error(E service_code, std::string message = {}) {
+    return Error(static_cast<std::int32_t>(service_code), std::move(message));
+  }
   // kOutOfMemory, with the numbers.
   static Status OutOfMemory(const Shortage& shortage,
                             Delivery delivery = Delivery::kNo) {

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <utility>
@@ -115,6 +116,8 @@ class Context : public Pinned<Context<L>> {
   std::int32_t next_pid ABSL_GUARDED_BY(mu) = 1000;
   // Procs that the reaper has to release; see driver/release.h.
   std::vector<Pin<Proc<L>>> to_release ABSL_GUARDED_BY(mu);
+  // What it has to tell of calls that are given up; see driver/given_up.h.
+  std::vector<std::stop_source> to_tell ABSL_GUARDED_BY(mu);
   bool reaper_stops ABSL_GUARDED_BY(mu) = false;
   typename L::Primitives::Parker reaper_parker;  // Where it sleeps.
   // All transactions, and once more those that failed.

@@ -37,6 +37,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <stop_token>
 
 #include "absl/base/thread_annotations.h"
 #include "binderlite/core/counts.h"
@@ -117,6 +118,9 @@ class alignas(kCacheLine) Transaction : public Work {
   // that thread is gone, which takes its name off everything on its stack
   // before it goes.
   Thread<L>* from ABSL_GUARDED_BY(mu) = nullptr;
+  // Who serves it and asks gets to know that `from` has gone: see
+  // driver/given_up.h. Without a state until somebody asks.
+  std::stop_source given_up ABSL_GUARDED_BY(mu){std::nostopstate};
   // The thread that serves it; null before it is read and once it is gone.
   // Changes with the queues mutex of that thread's Proc held; and is cleared
   // with `mu` held as well, under which it can be looked at.

@@ -28,6 +28,7 @@
 #include "binderlite/core/thread.h"
 #include "binderlite/core/transaction.h"
 #include "binderlite/core/work.h"
+#include "binderlite/driver/given_up.h"
 #include "binderlite/driver/guest.h"
 #include "binderlite/driver/transaction.h"
 #include "binderlite/sync/locking.h"
@@ -40,6 +41,7 @@ void Abandon(core::Thread<L>& self) {
   core::WorkList replies;
   OwnedTransaction<L> over;  // It has been answered, to no avail.
   core::Transaction<L>* parent = nullptr;
+  GivenUpCalls<L> given_up(*self.proc->context);
   {
     sync::MutexLock queues(self.proc->queues_mu);
     if (self.is_dead.load(std::memory_order_relaxed)) return;
@@ -51,7 +53,7 @@ void Abandon(core::Thread<L>& self) {
       sync::MutexLock ends(top->mu);
       BINDERLITE_ASSERT(top->from == &self);
       parent = top->from_parent.exchange(nullptr, std::memory_order_seq_cst);
-      top->ResetSender();
+      given_up.LoseSender(*top);
       if (top->is_answered_early()) over.reset(top);
     }
     DropErrors(self);

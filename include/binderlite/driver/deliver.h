@@ -54,11 +54,11 @@ enum class Delivered : std::uint8_t {
   kFault,  // It could not be written.
 };
 
-// Writes one command, and counts it.
-template <LockingPolicy L, class Sink>
+// Writes one command, and what comes behind it, and counts it.
+template <LockingPolicy L, class Sink, class... Payload>
 [[nodiscard]] bool Put(core::Thread<L>& self, Sink& sink, Br command,
-                       const void* payload = nullptr, std::size_t size = 0) {
-  if (!sink.Put(command, payload, size)) return false;
+                       const Payload&... payload) {
+  if (!sink.Put(command, payload...)) return false;
   self.commands.Count(command);
   return true;
 }
@@ -119,10 +119,8 @@ Delivered DeliverTransaction(core::Thread<L>& self,
   InheritPriority(self, *transaction);
   const bool written =
       transaction->label_address != 0
-          ? Put(self, sink, Br::BR_TRANSACTION_SEC_CTX, &with_label,
-                sizeof(with_label))
-          : Put(self, sink, is_reply ? Br::BR_REPLY : Br::BR_TRANSACTION, &data,
-                sizeof(data));
+          ? Put(self, sink, Br::BR_TRANSACTION_SEC_CTX, with_label)
+          : Put(self, sink, is_reply ? Br::BR_REPLY : Br::BR_TRANSACTION, data);
   if (!written) {
     Wakeups<L> wakeups;
     DropTransaction<L>(std::move(transaction), Br::BR_FAILED_REPLY,
@@ -162,7 +160,7 @@ Delivered DeliverNodeWork(core::Thread<L>& self, core::Node<L>& node,
                                           {news.release, Br::BR_RELEASE},
                                           {news.decref, Br::BR_DECREFS}};
   for (const auto& [due, command] : commands) {
-    if (due && !Put(self, sink, command, &which, sizeof(which))) {
+    if (due && !Put(self, sink, command, which)) {
       return Delivered::kFault;
     }
   }
@@ -240,28 +238,25 @@ Delivered Deliver(core::Thread<L>& self, TakenWork<L> taken, Sink& sink) {
   bool written = false;
   if (taken.is_death) {
     proc.context->At(Point::kDeliveringDeath, proc.options.pid, self.tid);
-    written = Put(self, sink, Br::BR_DEAD_BINDER, &taken.cookie,
-                  sizeof(taken.cookie));
+    written = Put(self, sink, Br::BR_DEAD_BINDER, taken.cookie);
     if (written) return Delivered::kEnds;
   } else if (taken.is_freeze) {
     const FrozenStateInfo info{taken.cookie, taken.is_frozen ? 1u : 0u, 0};
-    written = Put(self, sink, Br::BR_FROZEN_BINDER, &info, sizeof(info));
+    written = Put(self, sink, Br::BR_FROZEN_BINDER, info);
     if (written) return Delivered::kEnds;
   } else if (taken.cleared_freeze != nullptr) {
     const std::uint64_t cookie = taken.cleared_freeze->cookie;
-    written = Put(self, sink, Br::BR_CLEAR_FREEZE_NOTIFICATION_DONE, &cookie,
-                  sizeof(cookie));
+    written = Put(self, sink, Br::BR_CLEAR_FREEZE_NOTIFICATION_DONE, cookie);
   } else if (taken.cleared != nullptr) {
     const std::uint64_t cookie = taken.cleared->cookie;
-    written = Put(self, sink, Br::BR_CLEAR_DEATH_NOTIFICATION_DONE, &cookie,
-                  sizeof(cookie));
+    written = Put(self, sink, Br::BR_CLEAR_DEATH_NOTIFICATION_DONE, cookie);
   } else if (taken.completion != nullptr) {
     written = Put(self, sink, CompletionCode(proc, taken.completion->type));
     DeleteCompletion(self, std::move(taken.completion));
   } else if (taken.error == Br::BR_ERROR) {
     // Its code announces a number, and readers go by that (DN-21).
     const auto number = -static_cast<std::int32_t>(Errc::kNoMemory);
-    written = Put(self, sink, taken.error, &number, sizeof(number));
+    written = Put(self, sink, taken.error, number);
   } else {
     written = Put(self, sink, taken.error);
     if constexpr (requires { sink.MarkSent(); }) {

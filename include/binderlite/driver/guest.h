@@ -28,6 +28,7 @@
 #include "binderlite/driver/completion.h"
 #include "binderlite/driver/failed_reply.h"
 #include "binderlite/driver/free_buffer.h"
+#include "binderlite/driver/given_up.h"
 #include "binderlite/driver/route.h"
 #include "binderlite/driver/stack.h"
 #include "binderlite/driver/transaction.h"
@@ -187,6 +188,7 @@ void FinishServing(core::Thread<L>& thread, std::uint32_t base_id,
   core::WorkList answered;
   core::WorkList replies;
   std::optional<int> priority;
+  GivenUpCalls<L> given_up(*proc.context);
   {
     sync::MutexLock queues(thread.proc->queues_mu);
     if (thread.is_dead) return;
@@ -198,7 +200,7 @@ void FinishServing(core::Thread<L>& thread, std::uint32_t base_id,
         if (served) priority = t->saved_priority;
         t = served ? t->to_parent : t->from_parent.load();
       }
-      unanswered = CutStack(thread, answered, base);
+      unanswered = CutStack(thread, answered, given_up, base);
       DropErrors(thread);
     }
     TakeAnswers(thread, replies);

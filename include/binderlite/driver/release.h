@@ -21,6 +21,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <stop_token>
 #include <utility>
 #include <vector>
 
@@ -38,6 +39,7 @@
 #include "binderlite/driver/call_handler.h"
 #include "binderlite/driver/entry.h"
 #include "binderlite/driver/failed_reply.h"
+#include "binderlite/driver/given_up.h"
 #include "binderlite/driver/notify.h"
 #include "binderlite/driver/refcount.h"
 #include "binderlite/driver/route.h"
@@ -111,12 +113,13 @@ void ReleaseThread(const core::Pin<core::Thread<L>>& pin, Dropped why,
   core::WorkList mine;
   core::WorkList answered;
   OwnedTransaction<L> failed;
+  GivenUpCalls<L> given_up(*thread.proc->context);
   {
     Wakeup<L> self;
     Wakeup<L> heir;
     sync::MutexLock queues(thread.proc->queues_mu);
     if (thread.is_dead.exchange(true)) return;
-    failed = CutStack(thread, answered);
+    failed = CutStack(thread, answered, given_up);
     DrainTodo<L>(thread.todo, mine);
     thread.process_todo = false;
     thread.return_error.Set(Br::BR_OK);
@@ -387,23 +390,27 @@ void Close(core::Proc<L>& proc) {
   Use<L>::End(proc, sync::StopSignals());
 }
 
-// Releases the Procs that are left to it, one after the other, until StopReaper
-// is called and everything is released. One thread of each Context runs this.
+// Releases the Procs that are left to it, one after the other, and tells whose
+// calls have been given up, until StopReaper is called and all that is done.
+// One thread of each Context runs this.
 template <LockingPolicy L>
 void RunReaper(core::Context<L>& context) {
   for (;;) {
     std::vector<core::Pin<core::Proc<L>>> procs;
+    std::vector<std::stop_source> told;
     bool stops = false;
     {
       sync::MutexLock lock(context.mu);
       stops = context.reaper_stops;
       procs.swap(context.to_release);
+      told.swap(context.to_tell);
     }
+    for (std::stop_source& call : told) call.request_stop();
     for (core::Pin<core::Proc<L>>& proc : procs) {
       (void)ReleaseProc(proc, sync::StopSignals());
       proc.reset();
     }
-    if (!procs.empty()) continue;
+    if (!procs.empty() || !told.empty()) continue;
     if (stops) {
       return;
     } else {

@@ -12,7 +12,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -41,22 +40,23 @@ class ByteSink {
         committed_(consumed) {}
 
   // The BR_NOOP at the start of a buffer. False: fault.
-  [[nodiscard]] bool Begin() {
-    return begin_ != 0 || Put(Br::BR_NOOP, nullptr, 0);
-  }
+  [[nodiscard]] bool Begin() { return begin_ != 0 || Put(Br::BR_NOOP); }
 
   [[nodiscard]] bool HasRoom() const {
     return size_ >= at_ && size_ - at_ >= kLargest;
   }
 
-  [[nodiscard]] bool Put(Br command, const void* payload, std::size_t size) {
+  // `payload`: what comes behind the command, one value or none.
+  template <class... Payload>
+  [[nodiscard]] bool Put(Br command, const Payload&... payload) {
     const auto code = static_cast<std::uint32_t>(command);
-    if (size_ < at_ || size_ - at_ < sizeof(code) + size) return false;
-    if (!memory_.Put(buffer_ + at_, code) ||
-        !memory_.CopyOut(buffer_ + at_ + sizeof(code), payload, size)) {
+    constexpr std::size_t kSize = (sizeof(code) + ... + sizeof(Payload));
+    if (size_ < at_ || size_ - at_ < kSize) return false;
+    if (!memory_.Put(buffer_ + at_, code)) return false;
+    if (!(memory_.Put(buffer_ + at_ + sizeof(code), payload) && ...)) {
       return false;
     }
-    at_ += sizeof(code) + size;
+    at_ += kSize;
     return true;
   }
 
@@ -94,29 +94,14 @@ class IncomingSink {
 
   [[nodiscard]] static bool Begin() { return true; }
   [[nodiscard]] bool HasRoom() const { return count_ == 0; }
-  [[nodiscard]] bool Put(Br command, const void* payload, std::size_t size) {
+  template <class... Payload>
+  [[nodiscard]] bool Put(Br command, const Payload&... payload) {
     Incoming& next = count_++ == 0 ? first_ : rest_.emplace_back();
     // In place: what is read in larger pieces than it has been written waits
     // for the writes.
     std::construct_at(&next);
     next.command = command;
-    if (command == Br::BR_TRANSACTION_SEC_CTX) {
-      TransactionDataSecctx data = {};
-      std::memcpy(&data, payload, sizeof(data));
-      next.transaction = data.data;
-      next.label = data.secctx;
-    } else if (command == Br::BR_FROZEN_BINDER) {
-      FrozenStateInfo info = {};
-      std::memcpy(&info, payload, sizeof(info));
-      next.node.cookie = info.cookie;
-      next.is_frozen = info.is_frozen != 0;
-    } else if (size == sizeof(TransactionData)) {
-      std::memcpy(&next.transaction, payload, size);
-    } else if (size == sizeof(PtrCookie)) {
-      std::memcpy(&next.node, payload, size);
-    } else if (size == sizeof(std::uint64_t)) {
-      std::memcpy(&next.node.cookie, payload, size);
-    }
+    (Fill(next, payload), ...);
     return true;
   }
   [[nodiscard]] bool empty() const { return count_ == 0; }
@@ -132,6 +117,24 @@ class IncomingSink {
   [[nodiscard]] bool spawn() const { return spawn_; }
 
  private:
+  static void Fill(Incoming& next, const TransactionDataSecctx& data) {
+    next.transaction = data.data;
+    next.label = data.secctx;
+  }
+  static void Fill(Incoming& next, const TransactionData& data) {
+    next.transaction = data;
+  }
+  static void Fill(Incoming& next, const PtrCookie& node) { next.node = node; }
+  static void Fill(Incoming& next, std::uint64_t cookie) {
+    next.node.cookie = cookie;
+  }
+  static void Fill(Incoming& next, const FrozenStateInfo& info) {
+    next.node.cookie = info.cookie;
+    next.is_frozen = info.is_frozen != 0;
+  }
+  // The number of BR_ERROR, which is always the same.
+  static void Fill(Incoming& /*next*/, std::int32_t /*number*/) {}
+
   Incoming& first_;
   std::vector<Incoming>& rest_;
   std::size_t count_ = 0;

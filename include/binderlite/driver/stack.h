@@ -25,6 +25,7 @@
 #include "binderlite/core/thread.h"
 #include "binderlite/core/transaction.h"
 #include "binderlite/core/work.h"
+#include "binderlite/driver/given_up.h"
 #include "binderlite/driver/route.h"
 #include "binderlite/driver/target.h"
 #include "binderlite/driver/transaction.h"
@@ -144,10 +145,11 @@ template <LockingPolicy L>
 // its own go on without it; a call that it served further down is resolved when
 // they end. This may be as soon as they have no sender any more, so from then
 // on both are not to be touched. Those that had been answered early go to
-// `answered`.
+// `answered`, and those who serve the others hear of it by `given_up`.
 template <LockingPolicy L>
 [[nodiscard]] OwnedTransaction<L> CutStack(core::Thread<L>& thread,
                                            core::WorkList& answered,
+                                           GivenUpCalls<L>& given_up,
                                            core::Transaction<L>* base = nullptr)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->queues_mu) {
   core::Transaction<L>* t = thread.stack;
@@ -167,7 +169,7 @@ template <LockingPolicy L>
     if (served != nullptr) CutOff(*served);
     sync::MutexLock ends(t->mu);
     BINDERLITE_ASSERT(t->from == &thread);
-    t->ResetSender();
+    given_up.LoseSender(*t);
     if (t->is_answered_early()) answered.PushBack(*t);
     t = next;
   }

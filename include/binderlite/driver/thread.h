@@ -31,6 +31,7 @@
 #include "binderlite/driver/call_handler.h"
 #include "binderlite/driver/free_buffer.h"
 #include "binderlite/driver/freeze.h"
+#include "binderlite/driver/given_up.h"
 #include "binderlite/driver/incoming.h"
 #include "binderlite/driver/ioctl.h"
 #include "binderlite/driver/loan.h"
@@ -340,6 +341,23 @@ class BasicThread {
       driver::Abandon(self);
       return Errc::kOk;
     });
+  }
+
+  // Stops when nobody waits any longer for the answer to the innermost call
+  // that this thread serves: its sender has given it up or is gone. Never, if
+  // there is no such call. By the thread itself, while it makes no call. Stop
+  // callbacks run in a thread of the Context's; see driver/given_up.h.
+  [[nodiscard]] std::stop_token GivenUp() {
+    std::stop_token token;
+    const Errc error = Simple([&](core::Thread<L>& self) {
+      token = driver::GivenUpToken(self);
+      return Errc::kOk;
+    });
+    if (error == Errc::kOk) return token;
+    // It is killed or closed: nobody can be answered.
+    std::stop_source over;
+    over.request_stop();
+    return over.get_token();
   }
 
   // BC_FREE_BUFFER.

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// expect: binderlite: an interface is not a type of arguments or results
+#include <string>
+#include <string_view>
+
+#include "binderlite/api/endpoint.h"
+
+namespace bl = binderlite;
+
+struct Greeter {
+  static constexpr bl::InterfaceName kName = "demo.Greeter";
+  bl::Method<1, std::string(std::string_view)> Hello;
+  bl::OneWay<2, void(std::string_view)> Note;
+};
+
+struct Wrong {
+  static constexpr bl::InterfaceName kName = "demo.Wrong";
+  bl::Method<1, void(const Greeter&)> A;
+};
+void Use(bl::Endpoint& endpoint) {
+  (void)endpoint.Create(Wrong{.A = [](const Greeter&) {}});
+}
