@@ -84,6 +84,30 @@ TEST_F(PendingTest, ByADeadline) {
   EXPECT_EQ(pending_->size(), 1u);
 }
 
+// They are no calls.
+TEST_F(PendingTest, StopsAreRequested) {
+  std::stop_source soon;
+  std::stop_source late;
+  std::stop_source forgotten;
+  const std::stop_callback on_stop(soon.get_token(), [&] { latch_.Arrive(); });
+  const auto now = std::chrono::steady_clock::now();
+  EXPECT_NE(pending_->StopAt(now + 1h, late), 0u);
+  const std::uint64_t id = pending_->StopAt(now + 1h, forgotten);
+  (void)pending_->StopAt(now + 1ms, soon);
+  EXPECT_EQ(pending_->size(), 0u);
+  latch_.Await();
+  EXPECT_FALSE(late.stop_requested());
+  pending_->Forget(id);
+  pending_->Forget(id);
+  EXPECT_EQ(pending_->size(), 0u);
+  pending_->Shut();
+  EXPECT_TRUE(late.stop_requested());
+  EXPECT_FALSE(forgotten.stop_requested());
+  std::stop_source closed;
+  EXPECT_EQ(pending_->StopAt(now + 1h, closed), 0u);
+  EXPECT_TRUE(closed.stop_requested());
+}
+
 TEST_F(PendingTest, ByAStop) {
   std::stop_source stop;
   (void)Add({.stop = stop.get_token()});

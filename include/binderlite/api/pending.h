@@ -60,11 +60,12 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
 
   // A call of `target` is about to go out, which is kept until it ends: nobody
   // would hear of its death otherwise. Its number, or 0 if it has ended
-  // already.
+  // already. `is_call`: whether it counts as one.
   std::uint64_t Add(
       std::unique_ptr<Completion> completion,
       // NOLINTNEXTLINE(performance-unnecessary-value-param): kept.
-      std::shared_ptr<const ApiObject> target, const CallOptions& options) {
+      std::shared_ptr<const ApiObject> target, const CallOptions& options,
+      bool is_call = true) {
     std::uint64_t id = 0;
     bool closed = false;
     {
@@ -72,11 +73,12 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
       closed = closed_;
       if (!closed) {
         id = ++last_id_;
-        if (target == nullptr) ++stops_;
+        if (!is_call) ++stops_;
         Call& call = calls_[id];
         call.completion = std::move(completion);
         call.target = std::move(target);
         call.deadline = options.deadline;
+        call.is_call = is_call;
         if (options.deadline != sync::kNoDeadline) {
           by_deadline_.insert({options.deadline, id});
           StartTimer();
@@ -114,7 +116,7 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
   // Forget wants to have; 0: it has been requested.
   std::uint64_t StopAt(sync::TimePoint deadline, std::stop_source source) {
     return Add(std::make_unique<Stop>(std::move(source)), nullptr,
-               {.deadline = deadline});
+               {.deadline = deadline}, /*is_call=*/false);
   }
   void Forget(std::uint64_t stop) {
     Call call;  // Ends without the lock.
@@ -214,6 +216,7 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
     std::unique_ptr<Completion> completion;
     std::shared_ptr<const ApiObject> target;
     TimePoint deadline;
+    bool is_call = true;
     std::unique_ptr<OnStop> on_stop;
   };
   using Calls = std::unordered_map<std::uint64_t, Call>;
@@ -228,7 +231,7 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
 
   Call Remove(typename Calls::iterator it) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     Call call = std::move(it->second);
-    if (call.target == nullptr) --stops_;
+    if (!call.is_call) --stops_;
     if (call.deadline != sync::kNoDeadline) {
       by_deadline_.erase({call.deadline, it->first});
     }
