@@ -97,6 +97,37 @@ TEST_P(LooperTest, WithAnEventLoop) {
   EXPECT_TRUE(done);
 }
 
+// A call that comes when Dispatch has looked for the last time, but has not
+// returned, is heard of.
+TEST_P(LooperTest, WhatComesAtTheEndOfDispatch) {
+  std::int32_t tid = 0;
+  int served = 0;
+  Pair<Worker> pair;
+  pair = Connect(Worker{.Note =
+                            [&](std::string_view) {
+                              tid = OnlyHandler(pair.server);
+                              ++served;
+                            }},
+                 {.loopers = 0});
+  Endpoint& server = pair.server;
+  EXPECT_TRUE(pair.remote->Note("first").ok());
+  while (served == 0) {
+    EXPECT_TRUE(IsReadable(server.poll_fd(), /*wait=*/true));
+    (void)server.Dispatch();
+  }
+  while (IsReadable(server.poll_fd())) (void)server.Dispatch();
+  gates().Close(Point::kLeaving, tid);
+  std::jthread dispatcher([&] { EXPECT_EQ(server.Dispatch(), 0u); });
+  gates().WaitUntilHeld(Point::kLeaving, tid);
+  EXPECT_TRUE(pair.remote->Note("last").ok());
+  gates().Open(Point::kLeaving, tid);
+  dispatcher.join();
+  EXPECT_TRUE(IsReadable(server.poll_fd()));
+  EXPECT_EQ(server.Dispatch(), 1u);
+  EXPECT_EQ(served, 2);
+  EXPECT_FALSE(IsReadable(server.poll_fd()));
+}
+
 // It is a looper that tells those who wait for others, when it is told.
 TEST_P(LooperTest, TellsOfTheEndOfAKilledEndpoint) {
   Latch latch;

@@ -229,6 +229,10 @@ class BasicEndpoint {
     api_internal::Conversation<L> conversation(*process_, frame);
     const std::size_t count = conversation.Drain();
     conversation.Finish();
+    // What has come when the last call had looked, but was not over yet.
+    process_->proc.ShowReadiness([this](auto survey) {
+      if (survey().news) ready_->OnReady();
+    });
     return count;
   }
 
