@@ -221,6 +221,23 @@ TEST_P(EndpointTest, TheCallerIsClosedByTheHandler) {
   EXPECT_EQ(remote->Do("x").status(), StatusCode::kClosed);
 }
 
+// Whoever hears of the end drops the endpoint while that is still being closed.
+TEST_P(EndpointTest, DroppedWhileItIsClosed) {
+  Endpoint server = Open("server");
+  std::optional<Endpoint> client(Open("client"));
+  Latch dropped;
+  const auto service = Serve(server, Worker{.Do = &Answered});
+  const auto remote = Give(service, server, *client);
+  const DeathWatch watch = remote.WatchDeath([&](DeathReason reason) {
+    EXPECT_EQ(reason, DeathReason::kOwnEndpointClosed);
+    client.reset();
+    dropped.Arrive();
+  });
+  client->Close();
+  dropped.Await();
+  EXPECT_EQ(remote->Do("x").status(), StatusCode::kClosed);
+}
+
 TEST_P(EndpointTest, ClosedByCallbacks) {
   for (const bool by_death : {false, true}) {
     Latch latch;

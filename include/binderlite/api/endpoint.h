@@ -248,8 +248,10 @@ class BasicEndpoint {
   // See above. A second one waits for the same, and does nothing else.
   void Close() {
     if (process_ == nullptr) return;
-    process_->Close(
-        [this] { api_internal::Conversation<L>::EndAll(*process_); });
+    // Whoever is told of the end may drop the endpoint meanwhile.
+    const auto process = process_;
+    process->Close(
+        [&process] { api_internal::Conversation<L>::EndAll(*process); });
   }
 
   // For tests and tools: the driver's side of it.
