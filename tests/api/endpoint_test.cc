@@ -221,21 +221,25 @@ TEST_P(EndpointTest, TheCallerIsClosedByTheHandler) {
   EXPECT_EQ(remote->Do("x").status(), StatusCode::kClosed);
 }
 
-// Whoever hears of the end drops the endpoint while that is still being closed.
+// Whoever hears of the end drops the endpoint, and everything that belongs to
+// it, while that is still being closed.
 TEST_P(EndpointTest, DroppedWhileItIsClosed) {
   Endpoint server = Open("server");
   std::optional<Endpoint> client(Open("client"));
   Latch dropped;
   const auto service = Serve(server, Worker{.Do = &Answered});
-  const auto remote = Give(service, server, *client);
-  const DeathWatch watch = remote.WatchDeath([&](DeathReason reason) {
+  Proxy<Worker> remote = Give(service, server, *client);
+  DeathWatch watch;
+  watch = remote.WatchDeath([&](DeathReason reason) {
     EXPECT_EQ(reason, DeathReason::kOwnEndpointClosed);
+    remote = {};
     client.reset();
-    dropped.Arrive();
+    Latch& latch = dropped;
+    watch = DeathWatch();
+    latch.Arrive();
   });
   client->Close();
   dropped.Await();
-  EXPECT_EQ(remote->Do("x").status(), StatusCode::kClosed);
 }
 
 TEST_P(EndpointTest, ClosedByCallbacks) {
