@@ -24,7 +24,8 @@
 #define BINDERLITE_DRIVER_DRIVER_H_
 
 #if __cplusplus < 202002L
-#error "binderlite needs C++20: -std=c++20, or target_compile_features(... cxx_std_20)"
+#error \
+    "binderlite needs C++20: -std=c++20, or target_compile_features(... cxx_std_20)"
 #endif
 
 // IWYU pragma: begin_exports
