@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -240,7 +239,7 @@ class BasicServiceRegistry {
             return;
           }
           news = std::move(news_.front());
-          news_.pop_front();
+          news_.erase(news_.begin());  // There are hardly ever two.
           const auto it = services_.find(news.name);
           if (it != services_.end()) service = it->second.service;
           for (const Watcher& each : watchers_) {
@@ -265,7 +264,7 @@ class BasicServiceRegistry {
     std::map<std::string, Entry, std::less<>> services_ ABSL_GUARDED_BY(mu_);
     std::vector<Watcher> watchers_ ABSL_GUARDED_BY(mu_);
     std::uint64_t last_number_ ABSL_GUARDED_BY(mu_) = 0;
-    std::deque<News> news_ ABSL_GUARDED_BY(mu_);
+    std::vector<News> news_ ABSL_GUARDED_BY(mu_);
     bool tells_ ABSL_GUARDED_BY(mu_) = false;  // Somebody does.
   };
 
