@@ -7,6 +7,7 @@
 #include <chrono>
 #include <future>
 #include <iostream>
+#include <mutex>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -20,6 +21,8 @@ struct Reading {  // Any aggregate can be sent.
   std::string room;
   std::vector<int> degrees;
 };
+
+enum class Trouble { kNoDegrees = 1 };
 
 struct Listener {
   static constexpr bl::InterfaceName kName = "demo.Listener";
@@ -39,11 +42,19 @@ int main() {
   bl::Binder binder;
   bl::Endpoint server = binder.Open("server"), client = binder.Open("client");
 
-  bl::Proxy<Listener> listener;  // Handlers run on threads of their endpoint.
+  std::mutex mu;  // Handlers run on threads of their endpoint, many at a time.
+  bl::Proxy<Listener> listener;
   const auto service = server.Create(Thermostat{
-      .Tell = [&](bl::Proxy<Listener> whom) { listener = std::move(whom); },
+      .Tell =
+          [&](bl::Proxy<Listener> whom) {
+            const std::lock_guard lock(mu);
+            listener = std::move(whom);
+          },
       .Set = [&](const Reading& reading) -> bl::Result<int> {
-        if (reading.degrees.empty()) return bl::Status::Error(7, "no degrees");
+        if (reading.degrees.empty()) {
+          return bl::Status::Error(Trouble::kNoDegrees, "no degrees");
+        }
+        const std::lock_guard lock(mu);
         const int last = reading.degrees.back();
         if (const bl::Status s = listener->OnChange(last); !s.ok()) return s;
         return last;
@@ -62,8 +73,9 @@ int main() {
   bl::Future<int> set = remote->Set.Async({"hall", {19, 21}});  // Or co_await.
   std::cout << set.Get().value() << ' ' << heard.get_future().get() << '\n';
 
-  const bl::Result<int> wrong = remote->Set({"hall", {}});
-  std::cout << wrong.status() << '\n';
+  const bl::Status wrong = remote->Set({"hall", {}}).status();
+  if (wrong.service_code<Trouble>() != Trouble::kNoDegrees) return 1;
+  std::cout << wrong << '\n';
   std::cout << remote->Calibrate(bl::Within(20ms)) << '\n';
 
   const bl::DeathWatch watch = remote.WatchDeath(
@@ -74,6 +86,6 @@ int main() {
 
 // Prints:
 //   21 21
-//   service error 7: no degrees
+//   service error 1: no degrees
 //   deadline passed
 //   died

@@ -36,6 +36,7 @@ TEST(StatusTest, SaysWhy) {
   EXPECT_EQ(error.ToString(), "service error 42: no such user");
   enum class Trouble : std::uint8_t { kNoSuchUser = 42 };
   EXPECT_EQ(Status::Error(Trouble::kNoSuchUser).service_code(), 42);
+  EXPECT_EQ(error.service_code<Trouble>(), Trouble::kNoSuchUser);
   const Status copy = error;
   EXPECT_EQ(copy.message(), "no such user");
 }

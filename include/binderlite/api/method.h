@@ -466,9 +466,18 @@ void ForEachMethod(I& interface, F fn) {
 //
 template <std::uint32_t kCode, class Signature>
 class Method : public api_internal::MethodOf<kCode, false, Signature> {
+  using Base = api_internal::MethodOf<kCode, false, Signature>;
+
  public:
-  using api_internal::MethodOf<kCode, false, Signature>::MethodOf;
-  using api_internal::MethodOf<kCode, false, Signature>::operator=;
+  Method() = default;
+  // Served by `function`; implicit, for `.Hello = [](...) {...}`. Not
+  // inherited, or GCC would not say where a mistake is.
+  template <class F>
+  requires(!std::is_base_of_v<api_internal::MethodBase, std::remove_cvref_t<F>>)
+      // NOLINTNEXTLINE(*-explicit-*,*-forwarding-reference-overload)
+      Method(F&& function)
+      : Base(std::forward<F>(function)) {}
+  using Base::operator=;
 };
 
 // A method without an answer: a call of it waits only until it is queued. Calls
@@ -477,9 +486,18 @@ class Method : public api_internal::MethodOf<kCode, false, Signature> {
 // handler has returned.
 template <std::uint32_t kCode, class Signature>
 class OneWay : public api_internal::MethodOf<kCode, true, Signature> {
+  using Base = api_internal::MethodOf<kCode, true, Signature>;
+
  public:
-  using api_internal::MethodOf<kCode, true, Signature>::MethodOf;
-  using api_internal::MethodOf<kCode, true, Signature>::operator=;
+  OneWay() = default;
+  // Served by `function`; implicit, for `.Hello = [](...) {...}`. Not
+  // inherited, or GCC would not say where a mistake is.
+  template <class F>
+  requires(!std::is_base_of_v<api_internal::MethodBase, std::remove_cvref_t<F>>)
+      // NOLINTNEXTLINE(*-explicit-*,*-forwarding-reference-overload)
+      OneWay(F&& function)
+      : Base(std::forward<F>(function)) {}
+  using Base::operator=;
 };
 
 // There are none of what is a method's answer already, and of interfaces.

@@ -147,6 +147,11 @@ class [[nodiscard]] Status {
   [[nodiscard]] StatusCode code() const { return code_; }
   // Of kServiceError: as the service chose it; otherwise 0.
   [[nodiscard]] std::int32_t service_code() const { return service_code_; }
+  // The same, as a value of the enum that the service takes them from.
+  template <class E>
+  requires(std::is_enum_v<E>) [[nodiscard]] E service_code() const {
+    return static_cast<E>(service_code_);
+  }
   // Whether the callee got the call; kNo: it can be made again safely.
   [[nodiscard]] Delivery delivery() const { return delivery_; }
   // Words for people, perhaps none. Valid as long as a copy of this is.
