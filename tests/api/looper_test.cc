@@ -129,6 +129,22 @@ TEST_P(LooperTest, WhatComesAtTheEndOfDispatch) {
   }
 }
 
+TEST_P(LooperTest, DroppedByAHandlerInDispatch) {
+  Pair<Worker> pair;
+  pair = Connect(Worker{.Note =
+                            [&](std::string_view) {
+                              pair.server = Endpoint();
+                              pair.service = {};
+                            }},
+                 {.loopers = 0});
+  EXPECT_TRUE(pair.remote->Note("x").ok());
+  while (pair.server.internal() != nullptr) {
+    EXPECT_TRUE(IsReadable(pair.server.poll_fd(), /*wait=*/true));
+    (void)pair.server.Dispatch();
+  }
+  EXPECT_EQ(pair.remote->Do("x").status(), StatusCode::kDead);
+}
+
 // It is a looper that tells those who wait for others, when it is told.
 TEST_P(LooperTest, TellsOfTheEndOfAKilledEndpoint) {
   Latch latch;

@@ -223,15 +223,18 @@ class BasicEndpoint {
   // Serves what there is, without waiting, on the calling thread, one thread at
   // a time. How many things that were.
   std::size_t Dispatch() {
-    ready_->Clear();
-    api_internal::ThreadFrame<L> frame(*process_, *polled_, polled_->thread,
+    // A handler may drop the endpoint meanwhile.
+    const auto process = process_;
+    const auto ready = ready_;
+    ready->Clear();
+    api_internal::ThreadFrame<L> frame(*process, *polled_, polled_->thread,
                                        /*is_handler=*/false);
-    api_internal::Conversation<L> conversation(*process_, frame);
+    api_internal::Conversation<L> conversation(*process, frame);
     const std::size_t count = conversation.Drain();
     conversation.Finish();
     // What has come when the last call had looked, but was not over yet.
-    process_->proc.ShowReadiness([this](auto survey) {
-      if (survey().news) ready_->OnReady();
+    process->proc.ShowReadiness([&ready](auto survey) {
+      if (survey().news) ready->OnReady();
     });
     return count;
   }
