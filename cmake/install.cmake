@@ -37,7 +37,6 @@ install(
   DESTINATION ${CMAKE_INSTALL_DOCDIR}
   FILES_MATCHING
   PATTERN "*.md"
-  PATTERN "*.svg"
-  PATTERN "*.png")
+  PATTERN "*.svg")
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE
         DESTINATION ${CMAKE_INSTALL_DATADIR}/licenses/binderlite)

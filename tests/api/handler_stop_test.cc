@@ -7,8 +7,6 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <condition_variable>
-#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -17,19 +15,13 @@
 #include <utility>
 
 #include "support/api_test.h"
+#include "support/await_stop.h"
 #include "support/worker.h"
 
 namespace binderlite::testing {
 namespace {
 
 using namespace std::chrono_literals;
-
-void AwaitStop(const std::stop_token& token) {
-  std::mutex mu;
-  std::condition_variable_any changed;
-  std::unique_lock lock(mu);
-  (void)changed.wait(lock, token, [] { return false; });
-}
 
 // A worker whose Do("x") arrives at `latch` and goes on until it is stopped.
 Worker UntilStopped(Latch& latch) {

@@ -7,23 +7,13 @@
 
 #include <gtest/gtest.h>
 
-#include <condition_variable>
-#include <mutex>
-#include <optional>
 #include <stop_token>
 
+#include "support/await_stop.h"
 #include "support/call_test.h"
 
 namespace binderlite::testing {
 namespace {
-
-// Waits until `token` stops.
-void AwaitStop(const std::stop_token& token) {
-  std::mutex mu;
-  std::condition_variable_any changed;
-  std::unique_lock lock(mu);
-  (void)changed.wait(lock, token, [] { return false; });
-}
 
 template <class L>
 class GivenUpTest : public CallTest<L> {};

@@ -3,9 +3,8 @@
 // Loopback: calls of an endpoint's own objects, which the driver does not make.
 // They go straight to the handler, on the calling thread, one-way ones too, and
 // end when it returns; deadlines and stops are looked at before, and can be by
-// the handler. Arguments
-// and results are written and read as for any other call, so that nothing
-// depends on where an object lives.
+// the handler. Arguments and results are written and read as for any other
+// call, so that nothing depends on where an object lives.
 //
 // No locks but the Process's.
 
