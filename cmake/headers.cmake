@@ -33,6 +33,7 @@ set(BINDERLITE_HEADERS
     include/binderlite/core/counts.h
     include/binderlite/core/death.h
     include/binderlite/core/file.h
+    include/binderlite/core/footprint.h
     include/binderlite/core/freeze.h
     include/binderlite/core/hooks.h
     include/binderlite/core/log.h
@@ -64,6 +65,7 @@ set(BINDERLITE_HEADERS
     include/binderlite/driver/driver.h
     include/binderlite/driver/entry.h
     include/binderlite/driver/failed_reply.h
+    include/binderlite/driver/fetch.h
     include/binderlite/driver/free_buffer.h
     include/binderlite/driver/freeze.h
     include/binderlite/driver/given_up.h

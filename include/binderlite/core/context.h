@@ -22,6 +22,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "binderlite/core/counts.h"
+#include "binderlite/core/footprint.h"
 #include "binderlite/core/hooks.h"
 #include "binderlite/core/log.h"
 #include "binderlite/core/node.h"
@@ -134,6 +135,11 @@ class Context : public Pinned<Context<L>> {
   // The same, as it is shown to others: it wraps around.
   [[nodiscard]] std::uint32_t NextId() {
     return static_cast<std::uint32_t>(NextOrder());
+  }
+
+  // Has what that takes fetched.
+  void FetchOrder() const {
+    FetchToWrite(reinterpret_cast<std::uintptr_t>(&last_id_), 1);
   }
 
   // The driver is at `point` as `tid` of `pid`.

@@ -17,6 +17,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "binderlite/core/counts.h"
+#include "binderlite/core/footprint.h"
 #include "binderlite/core/pin.h"
 #include "binderlite/core/shard.h"
 #include "binderlite/core/spares.h"
@@ -90,18 +91,18 @@ class Thread : public Pinned<Thread<L>>, public TableLink<Thread<L>> {
       : proc_pin_(&owner),
         task_pin_(&identity),
         counted_(counts),
-        proc(&owner),
-        tid(identity.tid),
-        task(&identity),
         need_return(first_read_returns),
-        made(counts) {}
+        made(counts),
+        proc(&owner),
+        task(&identity),
+        tid(identity.tid) {}
 
   // Its place in the Proc's table of threads.
   [[nodiscard]] std::uint64_t table_key() const { return KeyOf(tid); }
 
-  alignas(kFalseSharing) Proc<L>* const proc;  // Pinned.
-  const std::int32_t tid;
-  Task<L>* const task;  // Pinned.
+  // Which hardly ever changes, so that it keeps the line with the pins, which
+  // may be fetched with its neighbour, apart from those that its calls write.
+  alignas(kCacheLine) Footprint footprint;
 
   std::atomic<std::uint32_t> looper{0};
   // The next read does not block. Set for a new thread, by a flush, and when
@@ -118,7 +119,7 @@ class Thread : public Pinned<Thread<L>>, public TableLink<Thread<L>> {
   Spares<Transaction<L>> spare_transactions{2 * kOwnSpares};
   Spares<Completion> spare_completions{8};
 
-  // From here on, what others write, too.
+  // From here on, what others write, too; first all that a sender needs.
 
   // THREAD_EXIT or release has run: nothing may be queued or stacked any more.
   // Set with queues_mu held, where it is to be read, too; elsewhere it is a
@@ -140,6 +141,8 @@ class Thread : public Pinned<Thread<L>>, public TableLink<Thread<L>> {
   std::atomic<bool> lent{false};
   // It has been given back with a call on its stack that nobody serves.
   std::atomic<bool> unfinished{false};
+  Proc<L>* const proc;  // Pinned.
+  Task<L>* const task;  // Pinned.
   WorkList todo ABSL_GUARDED_BY(proc->queues_mu);
   // The top of the stack: what it serves or waits for.
   Peekable<Transaction<L>*> stack ABSL_GUARDED_BY(proc->queues_mu);
@@ -150,6 +153,7 @@ class Thread : public Pinned<Thread<L>>, public TableLink<Thread<L>> {
   // in whose parker that one sleeps. See core/seat.h. Alive: it is making a
   // call.
   Task<L>* runner ABSL_GUARDED_BY(proc->waiters_mu) = nullptr;
+  const std::int32_t tid;
   // A failure of its own transaction; while unread, no command is executed.
   ReturnError return_error ABSL_GUARDED_BY(proc->queues_mu);
   // The failure of a call that had been accepted.

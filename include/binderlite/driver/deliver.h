@@ -32,6 +32,7 @@
 #include "binderlite/core/work.h"
 #include "binderlite/driver/completion.h"
 #include "binderlite/driver/failed_reply.h"
+#include "binderlite/driver/fetch.h"
 #include "binderlite/driver/free_buffer.h"
 #include "binderlite/driver/guest.h"
 #include "binderlite/driver/payload.h"
@@ -116,6 +117,7 @@ Delivered DeliverTransaction(core::Thread<L>& self,
       proc.context->options.quirks.no_offsets_address_without_objects) {
     data.offsets = 0;
   }
+  if (place == nullptr) SeeReceived(self, *transaction);
   InheritPriority(self, *transaction);
   const bool written =
       transaction->label_address != 0

@@ -23,6 +23,7 @@
 #include "binderlite/core/thread.h"
 #include "binderlite/core/transaction.h"
 #include "binderlite/driver/call_handler.h"
+#include "binderlite/driver/fetch.h"
 #include "binderlite/driver/poll.h"
 #include "binderlite/driver/route.h"
 #include "binderlite/driver/stack.h"
@@ -131,6 +132,9 @@ Outcome QueueCall(core::Thread<L>& self, core::Transaction<L>& transaction,
     return {};
   }
   thread->proc->queues_mu.AssertHeld();
+  if (transaction.kind == core::TransactionKind::kCall) {
+    SeeCall(self, target.handle, *thread, transaction);
+  }
   EnqueueThread(*thread, transaction, wakeup);
   return {};
 }

@@ -35,7 +35,8 @@ struct Target {
   core::Pin<core::Node<L>> node;
   core::Pin<core::Proc<L>> proc;
   core::Pin<core::Thread<L>> thread;  // Steered to; empty: any.
-  std::uint32_t via = 0;  // The call that that waits for, by its number.
+  std::uint32_t via = 0;     // The call that that waits for, by its number.
+  std::uint32_t handle = 0;  // The sender's name for it.
 };
 
 // Gives back the local strong count that came with a target node.
@@ -88,6 +89,7 @@ Outcome ResolveTarget(core::Thread<L>& self, std::uint32_t handle,
     return Outcome::Failed(Errc::kNotPermitted);
   }
   target.node = std::move(pin);
+  target.handle = handle;
   return {};
 }
 

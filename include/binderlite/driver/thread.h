@@ -29,6 +29,7 @@
 #include "binderlite/driver/build.h"
 #include "binderlite/driver/call.h"
 #include "binderlite/driver/call_handler.h"
+#include "binderlite/driver/fetch.h"
 #include "binderlite/driver/free_buffer.h"
 #include "binderlite/driver/freeze.h"
 #include "binderlite/driver/given_up.h"
@@ -549,6 +550,12 @@ class BasicThread {
     if (const Errc error = call.Begin(); error != Errc::kOk) return error;
     core::Thread<L>& self = call.thread();
     if (self.has_return_error()) return Errc::kBusy;
+    if (outgoing.reply != nullptr) {
+      driver::FetchToSend(self, *outgoing.reply, /*is_reply=*/true);
+    }
+    if (outgoing.call != nullptr) {
+      driver::FetchToSend(self, *outgoing.call, /*is_reply=*/false);
+    }
     if (outgoing.free_buffer != 0) {
       self.commands.Count(Bc::BC_FREE_BUFFER);
       driver::FreeBuffer(self, outgoing.free_buffer, call.is_guest());

@@ -41,6 +41,7 @@
 #include "binderlite/driver/build.h"
 #include "binderlite/driver/completion.h"
 #include "binderlite/driver/failed_reply.h"
+#include "binderlite/driver/fetch.h"
 #include "binderlite/driver/oneway.h"
 #include "binderlite/driver/priority.h"
 #include "binderlite/driver/queue.h"
@@ -237,6 +238,7 @@ Outcome SendReply(core::Thread<L>& self, const SendRequest<L>& request,
                   (in_reply_to->flags & kTfAcceptFds) != 0, spam_suspect);
   if (!outcome.ok()) return outcome;
   self.proc->context->At(Point::kSending, self.proc->options.pid, self.tid);
+  if (!seat.Holds(to)) SeeReply(self, to, *reply);
   // Behind what the objects of the payload have brought about.
   PendingCompletion<L> completion(self, request.quiet);
   {

@@ -31,6 +31,7 @@
 #include "binderlite/core/work.h"
 #include "binderlite/driver/call.h"
 #include "binderlite/driver/entry.h"
+#include "binderlite/driver/fetch.h"
 #include "binderlite/driver/guest.h"
 #include "binderlite/driver/route.h"
 #include "binderlite/driver/stack.h"
@@ -130,8 +131,9 @@ Errc WaitForWork(Call<L>& call, std::optional<bool> serves, bool nonblocking,
   core::Thread<L>& self = call.thread();
   DriverEntry<L>& entry = call.entry();
   const sync::StopSignals& stops = call.stops();
-  core::Context<L>& context = *self.proc->context;
-  const std::int32_t pid = self.proc->options.pid;
+  core::Proc<L>& proc = *self.proc;
+  core::Context<L>& context = *proc.context;
+  const std::int32_t pid = proc.options.pid;
   bool waited = false;
   for (;;) {
     bool lent = false;
@@ -197,6 +199,7 @@ Errc WaitForWork(Call<L>& call, std::optional<bool> serves, bool nonblocking,
     waited = true;
     SleepOrServe(call, lent ? sync::kNoDeadline : deadline,
                  context.spinners.get());
+    FetchForRead(self, proc);
     if (!entry.Reenter(stops)) {
       LeaveWaitingKilled(self, /*as_owner=*/!call.is_guest());
       context.At(Point::kKilledWaiting, pid, self.tid);

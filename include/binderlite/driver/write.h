@@ -22,6 +22,7 @@
 #include "binderlite/core/seat.h"
 #include "binderlite/core/thread.h"
 #include "binderlite/driver/call.h"
+#include "binderlite/driver/fetch.h"
 #include "binderlite/driver/free_buffer.h"
 #include "binderlite/driver/freeze.h"
 #include "binderlite/driver/loan.h"
@@ -133,8 +134,9 @@ Errc ExecuteOne(Call<L>& call, std::uint32_t code, CommandReader& reader,
     case Bc::BC_REPLY: {
       TransactionData data = {};
       if (error = reader.Next(data); error != Errc::kOk) return error;
-      loan =
-          Send<L>(self, {.data = data}, *command == Bc::BC_REPLY, call.seat());
+      const bool is_reply = *command == Bc::BC_REPLY;
+      FetchToSend(self, data, is_reply);
+      loan = Send<L>(self, {.data = data}, is_reply, call.seat());
       return Errc::kOk;
     }
     case Bc::BC_TRANSACTION_SG:

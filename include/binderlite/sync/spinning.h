@@ -106,10 +106,11 @@ class Spinners {
  private:
   const WaitOptions options_;
   const int limit_;
-  std::atomic<int> spinning_{0};
+  static constexpr std::size_t kCacheLine = 64;
+  // Apart from what all read before they write it.
+  alignas(kCacheLine) std::atomic<int> spinning_{0};
   // Processors that are so many apart share one.
   static constexpr std::size_t kCrowds = 16;
-  static constexpr std::size_t kCacheLine = 64;
   struct alignas(kCacheLine) Crowd {
     std::atomic<int> size{0};
   };
