@@ -4,11 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <numeric>
+#include <random>
 #include <stop_token>
 #include <thread>
 #include <utility>
@@ -82,6 +85,41 @@ TEST_F(PendingTest, ByADeadline) {
   (void)Add(Within(0ns));
   latch_.Await(2);
   EXPECT_EQ(pending_->size(), 1u);
+}
+
+// Most of those that have a deadline end before it, which must neither hold up
+// the others nor change their order.
+TEST_F(PendingTest, DeadlinesInTheirOrder) {
+  constexpr int kLeft = 100;
+  constexpr int kEnded = 1000;
+  Latch busy;
+  Latch go_on;
+  // The timer is kept busy while calls come whose deadlines have passed.
+  (void)Add(Within(0ns), [&] {
+    busy.Arrive();
+    go_on.Await();
+  });
+  busy.Await();
+  std::vector<int> order(kLeft);
+  std::iota(order.begin(), order.end(), 0);
+  std::shuffle(order.begin(), order.end(), std::minstd_rand(7));
+  const auto now = std::chrono::steady_clock::now();
+  std::vector<int> seen;  // By the timer alone, until all have ended.
+  for (int i = 0; i < kEnded; ++i) {
+    const std::uint64_t id =
+        Add({.deadline = now + (i % 2 == 0 ? 1h : -1h)}, [] {});
+    pending_->End(id, Status(StatusCode::kDead));
+    if (i % (kEnded / kLeft) != 0) continue;
+    const int which = order[static_cast<std::size_t>(i / (kEnded / kLeft))];
+    (void)Add({.deadline = now - 1s + which * 1us},
+              [&seen, which] { seen.push_back(which); });
+  }
+  EXPECT_EQ(pending_->size(), static_cast<std::size_t>(kLeft));
+  go_on.Arrive();
+  latch_.Await(1 + kEnded + kLeft);
+  EXPECT_EQ(last_, StatusCode::kDeadline);
+  std::sort(order.begin(), order.end());
+  EXPECT_EQ(seen, order);
 }
 
 // They are no calls.

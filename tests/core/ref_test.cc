@@ -32,7 +32,7 @@ std::uint32_t LowestFree(const std::set<std::uint32_t>& used,
 }
 
 TEST(HandleSetTest, EmptyOneStartsWhereItIsTold) {
-  const HandleSet set;
+  const HandleSet<> set;
   EXPECT_EQ(set.LowestFree(0), 0u);
   EXPECT_EQ(set.LowestFree(1), 1u);
   EXPECT_FALSE(set.Contains(0));
@@ -40,7 +40,7 @@ TEST(HandleSetTest, EmptyOneStartsWhereItIsTold) {
 }
 
 TEST(HandleSetTest, NumberZeroIsSkippedOnRequest) {
-  HandleSet set;
+  HandleSet<> set;
   set.Insert(1);
   EXPECT_EQ(set.LowestFree(0), 0u);
   EXPECT_EQ(set.LowestFree(1), 2u);
@@ -56,7 +56,7 @@ TEST(HandleSetTest, NumberZeroIsSkippedOnRequest) {
 // Rows: RF-01
 TEST(HandleSetTest, OrderIsThatOfTheModelThroughAHundredThousand) {
   constexpr std::uint32_t kCount = 100000;
-  HandleSet set;
+  HandleSet<> set;
   for (std::uint32_t i = 0; i < kCount; ++i) {
     ASSERT_EQ(set.LowestFree(1), i + 1);
     set.Insert(i + 1);
@@ -84,7 +84,7 @@ TEST(HandleSetTest, LongRandomRunsAgreeWithTheModel) {
     const auto Below = [&engine](std::uint32_t end) {
       return static_cast<std::uint32_t>(engine() % end);
     };
-    HandleSet set;
+    HandleSet<> set;
     std::set<std::uint32_t> model;
     for (int step = 0; step < 6000; ++step) {
       if (Below(3) != 0) {
@@ -107,7 +107,7 @@ TEST(HandleSetTest, LongRandomRunsAgreeWithTheModel) {
 }
 
 TEST(HandleSetTest, ErasingWhatIsNotThereChangesNothing) {
-  HandleSet set;
+  HandleSet<> set;
   set.Erase(77);
   set.Insert(0);
   set.Erase(1);

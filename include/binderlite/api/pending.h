@@ -23,13 +23,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <compare>
 #include <cstdint>
 #include <functional>
 #include <iterator>
-#include <map>
 #include <memory>
-#include <set>
 #include <stop_token>
 #include <thread>
 #include <unordered_map>
@@ -80,7 +77,8 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
         call.deadline = options.deadline;
         call.is_call = is_call;
         if (options.deadline != sync::kNoDeadline) {
-          by_deadline_.insert({options.deadline, id});
+          ++timed_;
+          AddDue({options.deadline, id});
           StartTimer();
         }
       }
@@ -141,14 +139,14 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
   void Repeat(std::function<bool()> attempt) {
     sync::MutexLock lock(mu_);
     if (closed_) return;
-    again_.emplace(std::chrono::steady_clock::now() + kFirstPause,
-                   Again{std::move(attempt), kFirstPause});
+    AddAgain({std::chrono::steady_clock::now() + kFirstPause,
+              std::move(attempt), kFirstPause});
     StartTimer();
   }
   // All calls end, and no further one begins.
   void Shut() {
     std::vector<Call> ended;
-    std::multimap<TimePoint, Again> dropped;
+    std::vector<Again> dropped;
     {
       sync::MutexLock lock(mu_);
       closed_ = true;
@@ -208,6 +206,7 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
       std::chrono::milliseconds(64);
 
   struct Again {
+    TimePoint at;
     std::function<bool()> attempt;
     std::chrono::nanoseconds pause;
   };
@@ -221,20 +220,52 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
   };
   using Calls = std::unordered_map<std::uint64_t, Call>;
 
-  // What the timer looks for, the earliest first.
+  // What the timer looks for.
   struct Due {
-    TimePoint deadline;
+    TimePoint at;
     std::uint64_t id;
-    // NOLINTNEXTLINE(modernize-use-nullptr): sees one in what is generated.
-    friend auto operator<=>(const Due&, const Due&) = default;
   };
+  // Of both, the earliest is at the front of a heap.
+  struct Later {
+    template <class T>
+    bool operator()(const T& a, const T& b) const {
+      return a.at > b.at;
+    }
+  };
+  template <class T>
+  static void Push(std::vector<T>& heap, T item) {
+    heap.push_back(std::move(item));
+    std::push_heap(heap.begin(), heap.end(), Later());
+  }
+  template <class T>
+  static T Pop(std::vector<T>& heap) {
+    std::pop_heap(heap.begin(), heap.end(), Later());
+    T item = std::move(heap.back());
+    heap.pop_back();
+    return item;
+  }
+
+  // A call that ends leaves its Due behind, to be found without a call when it
+  // comes to the front, or to be cleared away when most are like that.
+  void AddDue(Due due) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    constexpr std::size_t kFew = 64;
+    if (due_.size() >= kFew && due_.size() / 2 > timed_) {
+      std::erase_if(due_, [this](const Due& old) {
+        mu_.AssertHeld();
+        return calls_.find(old.id) == calls_.end();
+      });
+      std::make_heap(due_.begin(), due_.end(), Later());
+    }
+    Push(due_, due);
+  }
+  void AddAgain(Again again) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    Push(again_, std::move(again));
+  }
 
   Call Remove(typename Calls::iterator it) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     Call call = std::move(it->second);
     if (!call.is_call) --stops_;
-    if (call.deadline != sync::kNoDeadline) {
-      by_deadline_.erase({call.deadline, it->first});
-    }
+    if (call.deadline != sync::kNoDeadline) --timed_;
     calls_.erase(it);
     return call;
   }
@@ -247,8 +278,8 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
   // When there is something to do; kNoDeadline: there is nothing.
   [[nodiscard]] TimePoint Earliest() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     TimePoint first = sync::kNoDeadline;
-    if (!by_deadline_.empty()) first = by_deadline_.begin()->deadline;
-    if (!again_.empty()) first = std::min(first, again_.begin()->first);
+    if (!due_.empty()) first = due_.front().at;
+    if (!again_.empty()) first = std::min(first, again_.front().at);
     return first;
   }
   void RunTimer() {
@@ -264,9 +295,8 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
         (void)mu_.AwaitUntil(changed, first);
         continue;
       }
-      if (!again_.empty() && again_.begin()->first == first) {
-        Again again = std::move(again_.begin()->second);
-        again_.erase(again_.begin());
+      if (!again_.empty() && again_.front().at == first) {
+        Again again = Pop(again_);
         mu_.Unlock();
         const bool done = again.attempt();
         if (done) again.attempt = nullptr;
@@ -277,10 +307,13 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
           return;
         }
         again.pause = std::min(again.pause * 2, kLongestPause);
-        again_.emplace(now + again.pause, std::move(again));
+        again.at = now + again.pause;
+        AddAgain(std::move(again));
         continue;
       }
-      Call call = Remove(calls_.find(by_deadline_.begin()->id));
+      const auto it = calls_.find(Pop(due_).id);
+      if (it == calls_.end()) continue;
+      Call call = Remove(it);
       mu_.Unlock();
       call.completion->Done(Status(StatusCode::kDeadline, Delivery::kUnknown),
                             nullptr);
@@ -295,8 +328,9 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
   std::uint64_t last_id_ ABSL_GUARDED_BY(mu_) = 0;
   Calls calls_ ABSL_GUARDED_BY(mu_);
   std::size_t stops_ ABSL_GUARDED_BY(mu_) = 0;  // Those that are no calls.
-  std::set<Due> by_deadline_ ABSL_GUARDED_BY(mu_);
-  std::multimap<TimePoint, Again> again_ ABSL_GUARDED_BY(mu_);
+  std::size_t timed_ ABSL_GUARDED_BY(mu_) = 0;  // Those with a deadline.
+  std::vector<Due> due_ ABSL_GUARDED_BY(mu_);
+  std::vector<Again> again_ ABSL_GUARDED_BY(mu_);
   std::thread timer_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -11,10 +11,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -135,7 +135,7 @@ class BasicServiceRegistry {
           });
       {
         sync::MutexLock lock(mu_);
-        const auto it = services_.find(name);
+        const auto it = services_.find(std::string(name));
         if (it != services_.end() && it->second.number == number) {
           std::swap(it->second.death, death);
         }
@@ -146,13 +146,17 @@ class BasicServiceRegistry {
     Result<Object> Get(const Caller& caller, std::string_view name) {
       if (!May(caller, ServiceOperation::kGet, name)) return Refused(name);
       sync::MutexLock lock(mu_);
-      const auto it = services_.find(name);
+      const auto it = services_.find(std::string(name));
       return it == services_.end() ? Object() : it->second.service;
     }
     std::vector<std::string> List() {
       std::vector<std::string> names;
-      sync::MutexLock lock(mu_);
-      for (const auto& [name, entry] : services_) names.push_back(name);
+      {
+        sync::MutexLock lock(mu_);
+        names.reserve(services_.size());
+        for (const auto& [name, entry] : services_) names.push_back(name);
+      }
+      std::sort(names.begin(), names.end());
       return names;
     }
     Status Watch(const std::shared_ptr<State>& self, const Caller& caller,
@@ -261,7 +265,7 @@ class BasicServiceRegistry {
 
     const RegistryOptions options_;
     sync::AbseilMutex mu_;
-    std::map<std::string, Entry, std::less<>> services_ ABSL_GUARDED_BY(mu_);
+    std::unordered_map<std::string, Entry> services_ ABSL_GUARDED_BY(mu_);
     std::vector<Watcher> watchers_ ABSL_GUARDED_BY(mu_);
     std::uint64_t last_number_ ABSL_GUARDED_BY(mu_) = 0;
     std::vector<News> news_ ABSL_GUARDED_BY(mu_);

@@ -62,7 +62,9 @@ class Ref : public TableLink<Ref<L>> {
   Ref* prev_of_node ABSL_GUARDED_BY(node->mu) = nullptr;
 };
 
-// A set of small numbers that finds its lowest gap in a few steps.
+// A set of small numbers that finds its lowest gap in a few steps. A template
+// for the sake of those who include it and need none of what it is made of.
+template <class = void>
 class HandleSet {
  public:
   // The lowest number >= `from` that is not in the set; `from` is 0 or 1.
@@ -165,7 +167,7 @@ class RefTable {
  private:
   std::vector<std::unique_ptr<Ref<L>>> slots_;  // By handle.
   Table<Ref<L>> by_node_;
-  HandleSet used_;
+  HandleSet<> used_;
 };
 
 }  // namespace binderlite::core

@@ -8,7 +8,6 @@
 #ifndef BINDERLITE_DRIVER_CALL_H_
 #define BINDERLITE_DRIVER_CALL_H_
 
-#include <optional>
 #include <stop_token>
 #include <utility>
 
@@ -63,12 +62,11 @@ class Call {
       : proc_(proc),
         task_(task),
         record_(record),
-        both_(stop.stop_possible()
-                  ? std::optional<sync::StopSignals>(std::in_place,
-                                                     task.kill_signals().kill(),
-                                                     std::move(stop))
-                  : std::nullopt),
-        stops_(both_.has_value() ? *both_ : task.kill_signals()),
+        both_(
+            stop.stop_possible()
+                ? sync::StopSignals(task.kill_signals().kill(), std::move(stop))
+                : sync::StopSignals()),
+        stops_(both_.possible() ? both_ : task.kill_signals()),
         guest_of_(guest_of),
         own_seat_(task, stops_, serve),
         // A guest's thread has an owner whose call counts.
@@ -160,7 +158,7 @@ class Call {
   core::Task<L>& task_;
   core::Pin<core::Thread<L>>& record_;
   // Copying stop tokens is not free: only where this call has one of its own.
-  const std::optional<sync::StopSignals> both_;
+  const sync::StopSignals both_;
   const sync::StopSignals& stops_;
   core::Seat<L>* const guest_of_;
   core::Seat<L> own_seat_;

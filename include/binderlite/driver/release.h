@@ -19,9 +19,11 @@
 #define BINDERLITE_DRIVER_RELEASE_H_
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <stop_token>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -390,6 +392,18 @@ void Close(core::Proc<L>& proc) {
   Use<L>::End(proc, sync::StopSignals());
 }
 
+// Lets those who leave a killed Proc go first, for a moment: releasing it takes
+// the locks that they need to get out. Who does not leave is not waited for.
+template <LockingPolicy L>
+void LetLeave(const core::Proc<L>& proc) {
+  constexpr int kYields = 64;
+  // What is left is the open itself, unless it has been closed.
+  for (int i = 0; i < kYields; ++i) {
+    if (proc.users.load(std::memory_order_relaxed) <= 1) return;
+    std::this_thread::yield();
+  }
+}
+
 // Releases the Procs that are left to it, one after the other, and tells whose
 // calls have been given up, until StopReaper is called and all that is done.
 // One thread of each Context runs this.
@@ -407,6 +421,7 @@ void RunReaper(core::Context<L>& context) {
     }
     for (std::stop_source& call : told) call.request_stop();
     for (core::Pin<core::Proc<L>>& proc : procs) {
+      LetLeave(*proc);
       (void)ReleaseProc(proc, sync::StopSignals());
       proc.reset();
     }
