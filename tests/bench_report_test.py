@@ -4,6 +4,7 @@ benchmark is run."""
 
 import json
 import pathlib
+import re
 import sys
 import tempfile
 import unittest
@@ -14,6 +15,7 @@ sys.path.insert(0, str(_ROOT / "scripts/lib/bench"))
 
 import charts  # noqa: E402
 import passes  # noqa: E402
+import profiles  # noqa: E402
 import report  # noqa: E402
 import tables  # noqa: E402
 import targets  # noqa: E402
@@ -192,6 +194,39 @@ class BenchReportTest(unittest.TestCase):
         self.assertNotIn("{{", text)
         self.assertNotIn("This is the template", text)
         return text
+
+    def test_profiles_are_by_function_and_the_system_is_one(self):
+        text = """# Samples: 9
+            40.00%;loop;[.] binderlite::core::Arena<a<b> >::Free(int, x<y>)
+            20.00%;[kernel.kallsyms];[k] finish_task_switch.isra.0
+            10.00%;[kernel.kallsyms];[k] do_sched_yield
+             9.00%;loop;[.] (anonymous namespace)::Bench<L, false>::Send(x)
+             8.00%;libc.so.6;[.] __sched_yield
+             7.00%;loop;[.] binderlite::core::Arena<c>::Free(int)
+             2.00%;loop;[.] absl::debian3::Mutex::~Mutex@plt
+        """
+        shares = profiles.parse(text)
+        self.assertEqual(shares, {
+            "Arena::Free": 47, "the system": 30, "Bench::Send": 9,
+            "__sched_yield": 8, "Mutex::~Mutex": 2})
+        self.assertEqual(list(shares)[0], "Arena::Free")
+        table = profiles.table({"a/b": shares}, "a/b")
+        self.assertIn("| `Arena::Free` | 47 % |", table)
+        self.assertIn("| the system | 30 % |", table)
+
+    def test_many_functions_are_others(self):
+        shares = {f"f{i}": 5.0 for i in range(20)}
+        table = profiles.table({"a/b": shares}, "a/b")
+        self.assertIn("| all others | 50 % |", table)
+
+    def test_without_a_profile_the_document_says_so(self):
+        self.assertIn("No profile of `a/b`", profiles.table({}, "a/b"))
+        self.assertEqual(profiles.load(self.directory), {})
+
+    def test_the_template_asks_for_profiles_that_are_taken(self):
+        template = (_ROOT / "docs/performance.md.in").read_text()
+        asked = set(re.findall(r"\{\{profile ([^}]*)\}\}", template))
+        self.assertEqual(asked, set(profiles.ROWS))
 
     def test_every_target_has_a_place_in_the_template(self):
         template = (_ROOT / "docs/performance.md.in").read_text()

@@ -9,6 +9,7 @@ import shutil
 import sys
 
 import passes
+import profiles
 import report
 import tables
 import targets
@@ -81,6 +82,9 @@ def main():
         errors = passes.run(programs, directory, runs, arguments.only,
                             _QUICK_SECONDS if arguments.quick else 0,
                             say=lambda line: print(line, flush=True))
+        if not partial:
+            profiles.take(build / "bench", directory,
+                          say=lambda line: print(line, flush=True))
     results = Results.load(directory)
     for error in dict.fromkeys(errors + results.errors):
         print(f"error: {error}")
@@ -97,7 +101,8 @@ def main():
     template = (root / "docs/performance.md.in").read_text()
     text = report.render(template, results, checked,
                          passes.load_machine(directory),
-                         root / "docs/performance")
+                         root / "docs/performance",
+                         profiles.load(directory))
     (root / "docs/performance.md").write_text(text)
     print("written: docs/performance.md, docs/performance/")
     if arguments.check:

@@ -6,6 +6,7 @@
     {{target ID}}        the figures of one target
     {{table NAME ...}}   see tables.py
     {{chart NAME TEXT}}  see charts.py; TEXT is for those who cannot see it
+    {{profile ROW}}      see profiles.py
     {{missed ID}} ... {{end}}   is there only if that target is missed
     {{held ID}} ... {{end}}     likewise
     {{note}} ... {{end}}        for those who read the template
@@ -14,6 +15,7 @@
 import re
 
 import charts
+import profiles
 import tables
 
 _BLOCK = re.compile(
@@ -33,9 +35,10 @@ def _machine(machine, results):
             f"Passes: {len(results.passes)}.")
 
 
-def render(template, results, checked, machine, chart_directory):
-    """The text; draws the charts that it asks for. What could not be drawn is
-    not an error, and said in its place."""
+def render(template, results, checked, machine, chart_directory,
+           profiled=None):
+    """The text; draws the charts that it asks for. What could not be drawn or
+    profiled is not an error, and said in its place."""
     by_id = {one.target.id: one for one in checked}
 
     def block(match):
@@ -55,6 +58,8 @@ def render(template, results, checked, machine, chart_directory):
             return tables.target_figures(by_id[rest])
         if kind == "table":
             return tables.make(results, rest)
+        if kind == "profile":
+            return profiles.table(profiled or {}, rest)
         if kind == "chart":
             name, _, text = rest.partition(" ")
             problem = charts.draw(name, results, chart_directory)
