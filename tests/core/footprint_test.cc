@@ -17,8 +17,6 @@
 namespace binderlite::core {
 namespace {
 
-constexpr std::size_t kPage = 4096;
-
 std::uintptr_t AddressOf(const void* place) {
   return reinterpret_cast<std::uintptr_t>(place);
 }
@@ -67,14 +65,15 @@ TEST(FetchToWriteTest, ChangesNothing) {
 
 // As a prefetch may do: neither has to be there.
 TEST(FetchToWriteTest, TakesAnyAddress) {
+  constexpr std::size_t kBytes = 4096;
   FetchToWrite(0, 2);
   FetchToWrite(~std::uintptr_t{0}, 2);
   for (const int protection : {PROT_NONE, PROT_READ}) {
     void* const page =
-        ::mmap(nullptr, kPage, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        ::mmap(nullptr, kBytes, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     ASSERT_NE(page, MAP_FAILED);
-    FetchToWrite(AddressOf(page), kPage / kCacheLine + 1);
-    EXPECT_EQ(::munmap(page, kPage), 0);
+    FetchToWrite(AddressOf(page), kBytes / kCacheLine + 1);
+    EXPECT_EQ(::munmap(page, kBytes), 0);
     FetchToWrite(AddressOf(page), 1);
   }
 }

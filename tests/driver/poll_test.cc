@@ -7,12 +7,13 @@
 
 #include <atomic>
 #include <memory>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "binderlite/core/readiness.h"
 #include "binderlite/core/thread.h"
-#include "support/driver_test.h"
+#include "support/call_test.h"
 
 namespace binderlite::testing {
 namespace {
@@ -313,6 +314,28 @@ TYPED_TEST(PollTest, AProcThatNobodyHasUsedIsReadable) {
   BasicProc<TypeParam> proc = this->context().Open();
   proc.ShowReadiness(
       [](const auto& survey) { EXPECT_TRUE(survey().readable); });
+}
+
+// Its calls return at once, so whoever watches it is to make one; and who wants
+// to show that must not hang behind a holder of the lock any more than they.
+TYPED_TEST(PollTest, AKilledProcIsReadableWhoeverStalls) {
+  using L = TypeParam;
+  constexpr bool kKillable =
+      !L::kHasBinderLock ||
+      std::is_same_v<
+          L, BinderLock<Relock::kInterruptible, typename L::Primitives>>;
+  auto w = this->Connect();
+  EXPECT_EQ(w.service.Read().error, Errc::kWouldBlock);
+  EXPECT_FALSE(this->Shown(w.service).readable);
+  {
+    Stalled<L> stalled(this->gates(), w.client, Commands().OneWay(w.handle));
+    w.service.proc().Kill();
+    if (kKillable) {
+      EXPECT_TRUE(this->Shown(w.service).readable);
+    }
+    (void)stalled.GoOn();
+  }
+  EXPECT_TRUE(this->Shown(w.service).readable);
 }
 
 }  // namespace

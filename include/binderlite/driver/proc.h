@@ -34,6 +34,7 @@
 #include "binderlite/memory/mapping.h"
 #include "binderlite/sync/locking.h"
 #include "binderlite/sync/mutex_lock.h"
+#include "binderlite/sync/stop.h"
 #include "binderlite/wire/errc.h"
 
 namespace binderlite {
@@ -138,13 +139,15 @@ class BasicProc {
   // the Context, and no Poll, is in the middle of anything meanwhile if it has
   // a binder lock. `show` may take a mutex that OnReady takes, too, and call
   // survey() under it, so that what it shows is not older than the last
-  // OnReady.
+  // OnReady. A killed Proc, which is not waited for where the discipline lets
+  // the killed go, is readable: its calls return at once.
   template <class F>
   void ShowReadiness(F show) {
     core::Proc<L>& proc = *proc_;
     driver::DriverEntry<L> entry(*proc.context);
-    entry.EnterToCleanUp();
-    show([&proc]() -> driver::Pollers {
+    const bool entered = entry.Enter(sync::StopSignals(proc.kill.get_token()));
+    show([&proc, entered]() -> driver::Pollers {
+      if (!entered) return {.readable = true};
       sync::MutexLock queues(proc.queues_mu);
       return driver::Survey(proc);
     });
