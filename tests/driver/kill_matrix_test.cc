@@ -54,11 +54,9 @@ template <class L>
 [[nodiscard]] constexpr bool Hangs(Place place, Holder holder) {
   if (!L::kHasBinderLock || holder == Holder::kNobody) return false;
   if (L::kKilledNeedsEntryLock) return true;
-  constexpr bool kEntryIsStoppable = std::is_same_v<
-      L, BinderLock<Relock::kInterruptible, typename L::Primitives>>;
   const bool entering =
       place == Place::kEntering || place == Place::kEnteringLock;
-  return entering && !kEntryIsStoppable;
+  return entering && !kKillableOnEntry<L>;
 }
 
 // One cell: a victim whose clean-up somebody takes an interest in, and a

@@ -7,7 +7,6 @@
 
 #include <atomic>
 #include <memory>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -320,17 +319,13 @@ TYPED_TEST(PollTest, AProcThatNobodyHasUsedIsReadable) {
 // to show that must not hang behind a holder of the lock any more than they.
 TYPED_TEST(PollTest, AKilledProcIsReadableWhoeverStalls) {
   using L = TypeParam;
-  constexpr bool kKillable =
-      !L::kHasBinderLock ||
-      std::is_same_v<
-          L, BinderLock<Relock::kInterruptible, typename L::Primitives>>;
   auto w = this->Connect();
   EXPECT_EQ(w.service.Read().error, Errc::kWouldBlock);
   EXPECT_FALSE(this->Shown(w.service).readable);
   {
     Stalled<L> stalled(this->gates(), w.client, Commands().OneWay(w.handle));
     w.service.proc().Kill();
-    if (kKillable) {
+    if (kKillableOnEntry<L>) {
       EXPECT_TRUE(this->Shown(w.service).readable);
     }
     (void)stalled.GoOn();

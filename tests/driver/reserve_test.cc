@@ -272,6 +272,39 @@ TYPED_TEST(ReserveTest, ItsSenderIsKilled) {
   EXPECT_EQ(this->BuffersOf(service), 0u);
 }
 
+TYPED_TEST(ReserveTest, WhatMemoryIsLeftBehindAHandle) {
+  auto [manager, service, client, handle] = this->Connected();
+  const auto before = client.proc().MemoryBehind(handle);
+  ASSERT_TRUE(before.has_value());
+  EXPECT_EQ(before->size, service.proc().state().arena.usage().size);
+  EXPECT_EQ(before->free_bytes, before->size);
+  Reservation<TypeParam> call;
+  ASSERT_EQ(client.thread().Reserve(handle, 64, call), Errc::kOk);
+  const auto after = client.proc().MemoryBehind(handle);
+  ASSERT_TRUE(after.has_value());
+  EXPECT_EQ(after->free_bytes, before->size - 64);
+  call.Abandon();
+  EXPECT_TRUE(client.proc().MemoryBehind(0).has_value());  // The manager's.
+  EXPECT_FALSE(client.proc().MemoryBehind(handle + 1).has_value());
+  this->Close(service);
+  EXPECT_FALSE(client.proc().MemoryBehind(handle).has_value());
+}
+
+TYPED_TEST(ReserveTest, AKilledProcDoesNotWaitToKnowWhatIsLeft) {
+  auto [manager, service, client, handle] = this->Connected();
+  Peer<TypeParam>& other = this->Open({.name = "other"});
+  {
+    Stalled<TypeParam> stalled(this->gates(), client,
+                               Commands().OneWay(handle));
+    other.proc().Kill();
+    if (kKillableOnEntry<TypeParam>) {
+      EXPECT_FALSE(other.proc().MemoryBehind(0).has_value());
+    }
+    (void)stalled.GoOn();
+  }
+  EXPECT_FALSE(other.proc().MemoryBehind(0).has_value());
+}
+
 TYPED_TEST(ReserveTest, CarriesTheLabel) {
   auto [manager, service, client, handle] =
       this->Connected(kFlatTxnSecurityCtx);

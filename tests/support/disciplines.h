@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <type_traits>
 
 #include "binderlite/sync/abseil_primitives.h"
 #include "binderlite/sync/locking.h"
@@ -39,6 +40,13 @@ struct DisciplineNames {
     return name;
   }
 };
+
+// Whether who begins a call and is killed gets out whoever holds what.
+template <class L>
+inline constexpr bool kKillableOnEntry =
+    !L::kHasBinderLock ||
+    std::is_same_v<L,
+                   BinderLock<Relock::kInterruptible, typename L::Primitives>>;
 
 #define BINDERLITE_FOR_ALL_DISCIPLINES(Suite)                 \
   TYPED_TEST_SUITE(Suite, ::binderlite::testing::Disciplines, \

@@ -166,11 +166,14 @@ class BasicProc {
 
   // How much receive memory the owner of what `handle` stands for has left, for
   // whoever has failed to send for want of it; nothing if there is none, or it
-  // is dead. Under the disciplines with a binder lock, waits for that.
+  // is dead, or this Proc is killed. Under the disciplines with a binder lock,
+  // waits for that like any call.
   [[nodiscard]] std::optional<typename core::Arena<L>::Usage> MemoryBehind(
       std::uint32_t handle) {
     driver::DriverEntry<L> entry(*proc_->context);
-    entry.EnterToCleanUp();
+    if (!entry.Enter(sync::StopSignals(proc_->kill.get_token()))) {
+      return std::nullopt;
+    }
     return driver::UsageBehind(*proc_, handle);
   }
 
