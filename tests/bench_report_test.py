@@ -3,11 +3,13 @@
 benchmark is run."""
 
 import json
+import os
 import pathlib
 import re
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.dont_write_bytecode = True
@@ -204,15 +206,73 @@ class BenchReportTest(unittest.TestCase):
              8.00%;libc.so.6;[.] __sched_yield
              7.00%;loop;[.] binderlite::core::Arena<c>::Free(int)
              2.00%;loop;[.] absl::debian3::Mutex::~Mutex@plt
+             1.00%;[kvm];[k] 0xffffffffc0a1
+             1.00%;libkernel.so;[.] kernel_of(int)
         """
         shares = profiles.parse(text)
         self.assertEqual(shares, {
-            "Arena::Free": 47, "the system": 30, "Bench::Send": 9,
-            "__sched_yield": 8, "Mutex::~Mutex": 2})
+            "Arena::Free": 47, "the system": 31, "Bench::Send": 9,
+            "__sched_yield": 8, "Mutex::~Mutex": 2, "kernel_of": 1})
         self.assertEqual(list(shares)[0], "Arena::Free")
         table = profiles.table({"a/b": shares}, "a/b")
         self.assertIn("| `Arena::Free` | 47 % |", table)
-        self.assertIn("| the system | 30 % |", table)
+        self.assertIn("| the system | 31 % |", table)
+
+    def test_names_of_operators_stay(self):
+        for symbol, name in (
+                ("[.] std::basic_ostream<c>& std::operator<< <t>(x<y>&)",
+                 "std::operator<<"),
+                ("[.] a::B<c>::operator()(int) const", "B::operator()"),
+                ("[.] a::B<c>::operator->() const", "B::operator->"),
+                ("[.] decltype(auto) a::f<int>(b)", "a::f")):
+            self.assertEqual(profiles.plain(symbol), name)
+
+    def _take(self, event="cpu-clock", row="roundtrip/typed/split/128/x",
+              record=0):
+        """With a perf that answers so: what is said, and the profiles."""
+        perf = self.directory / "bin/perf"
+        perf.parent.mkdir(exist_ok=True)
+        perf.write_text(f"""#!/bin/sh
+            case $1 in
+            record) echo '{row}'; echo no luck >&2; exit {record} ;;
+            evlist) echo '{event}' ;;
+            report) echo '100.00%;loop;[.] binderlite::f(int)' ;;
+            esac""")
+        perf.chmod(0o755)
+        said = []
+        path = f"{perf.parent}:/bin:/usr/bin"
+        with unittest.mock.patch.dict(os.environ, {"PATH": path}):
+            profiles.take(self.directory, self.directory, said.append)
+        return "\n".join(said), profiles.load(self.directory)
+
+    def test_a_profile_is_taken(self):
+        said, found = self._take()
+        self.assertEqual(found, {"roundtrip/typed/split/128":
+                                 {"binderlite::f": 100}})
+        self.assertIn("none: no such row", said)  # Of all the others.
+
+    def test_what_is_wrong_with_a_profile_is_said(self):
+        said, found = self._take(event="cpu-clock:u")
+        self.assertIn("perf_event_paranoid", said)
+        self.assertEqual(found, {})
+        said, found = self._take(record=1)
+        self.assertIn("perf record: no luck", said)
+        self.assertEqual(found, {})
+        said, found = self._take(
+            row="roundtrip/typed/split/128/x ERROR OCCURRED")
+        self.assertIn("it failed", said)
+        self.assertEqual(found, {})
+
+    def test_without_perf_there_are_none(self):
+        said = []
+        with unittest.mock.patch.dict(os.environ,
+                                      {"PATH": str(self.directory)}):
+            profiles.take(self.directory, self.directory, said.append)
+        self.assertEqual(said, ["perf is not installed: no profiles"])
+
+    def test_a_broken_file_of_profiles_is_none(self):
+        (self.directory / "profile.json").write_text("{")
+        self.assertEqual(profiles.load(self.directory), {})
 
     def test_many_functions_are_others(self):
         shares = {f"f{i}": 5.0 for i in range(20)}

@@ -9,6 +9,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <stop_token>
+#include <thread>
 
 #include "support/call_test.h"
 
@@ -118,20 +120,82 @@ TYPED_TEST(FetchTest, OneWaysAreNotExpected) {
   EXPECT_EQ(footprint.call.queues.address(), before);
 }
 
-// Its addresses are those of memory that has been freed.
-TYPED_TEST(FetchTest, WhatWasExpectedIsGone) {
+// What is expected: the same call, of the same handle; and a reply to the same
+// caller, also if there has been a call in between.
+TYPED_TEST(FetchTest, WhatGoesAsBefore) {
   auto [manager, service, client, handle] = this->Connected();
   service.Write(Commands().EnterLooper());
-  for (int i = 0; i < 3; ++i) this->CallOnce(client, service, handle);
-  EXPECT_TRUE(this->FootprintOf(client).call.queues.expected());
-  this->Close(service);
-  for (int i = 0; i < 3; ++i) {
-    this->ExpectFails(client, Commands().Transact(handle), kDead,
-                      Errc::kInvalid);
+  this->Give(manager, client, service, 0x7000, 0x8000);
+  for (int i = 0; i < 2; ++i) this->CallOnce(client, service, handle);
+  const auto caller = this->RecordOf(client);
+  TransactionData data = {};
+  data.target.handle = handle;
+  EXPECT_TRUE(driver::GoesAsBefore(*caller, data, /*is_reply=*/false));
+  data.flags = kTfOneWay;
+  EXPECT_FALSE(driver::GoesAsBefore(*caller, data, /*is_reply=*/false));
+  data = {};
+  data.target.handle = handle + 1;
+  EXPECT_FALSE(driver::GoesAsBefore(*caller, data, /*is_reply=*/false));
+
+  const auto callee = this->RecordOf(service);
+  client.Write(Commands().Transact(handle));
+  const Received call = this->Receive(service);
+  EXPECT_TRUE(driver::GoesAsBefore(*callee, {}, /*is_reply=*/true));
+  service.Write(Commands().Transact(0));  // Something else in between.
+  this->Answer(manager, this->Receive(manager));
+  this->ExpectReply(service, 0);
+  EXPECT_TRUE(driver::GoesAsBefore(*callee, {}, /*is_reply=*/true));
+  this->Answer(service, call);
+  this->ExpectReply(client, 0);
+
+  Peer<TypeParam>& other = this->Open({.name = "other"});
+  const std::uint32_t of_other =
+      this->Give(manager, service, other, this->kPtr, this->kCookie);
+  other.Write(Commands().Transact(of_other));
+  const Received another = this->Receive(service);
+  EXPECT_FALSE(driver::GoesAsBefore(*callee, {}, /*is_reply=*/true));
+  this->Answer(service, another);
+  this->ExpectReply(other, 0);
+}
+
+// All that was expected is gone, down to the Proc: its addresses are those of
+// freed memory, which AddressSanitizer would see followed.
+TEST(FetchGoneTest, WhatWasExpectedIsGone) {
+  BasicContext<FineGrained<>> context;
+  Proc client = context.Open();
+  Thread caller = client.Attach();
+  const auto call = [&caller] {
+    const TransactionData data = {};
+    Incoming work;
+    Errc error = caller.Exchange({.call = &data}, work);
+    while (error == Errc::kOk && work.command == Br::BR_NOOP) {
+      error = caller.NextWork(work);
+    }
+    EXPECT_EQ(error, Errc::kOk);
+    if (work.command == Br::BR_REPLY) {
+      EXPECT_EQ(caller.FreeBuffer(work.transaction.buffer), Errc::kOk);
+    }
+    return work.command;
+  };
+  for (int service = 0; service < 2; ++service) {
+    Proc proc = context.Open();
+    Thread looper = proc.Attach();
+    ASSERT_EQ(looper.SetContextMgr(), Errc::kOk);
+    const std::jthread serves([&looper](const std::stop_token& stop) {
+      TransactionData reply = {};
+      Outgoing out;
+      Incoming work;
+      ASSERT_EQ(looper.EnterLooper(), Errc::kOk);
+      while (looper.Exchange(out, work, stop) == Errc::kOk) {
+        out = {};
+        if (work.command != Br::BR_TRANSACTION) continue;
+        out = {.free_buffer = work.transaction.buffer, .reply = &reply};
+      }
+    });
+    for (int i = 0; i < 6; ++i) EXPECT_EQ(call(), Br::BR_REPLY);
+    proc.Close();
   }
-  client.Write(Commands().Release(handle));
-  this->ExpectFails(client, Commands().Transact(handle), kFailed,
-                    Errc::kInvalid);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(call(), Br::BR_DEAD_REPLY);
 }
 
 }  // namespace

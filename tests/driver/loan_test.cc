@@ -201,6 +201,51 @@ TYPED_TEST(LoanTest, TheCallerReadsTheSame) {
   }
 }
 
+// Its own OS thread comes out of its wait at the very moment at which whoever
+// runs it reads an answer. ThreadSanitizer sees whether they get in each
+// other's way.
+TYPED_TEST(LoanTest, ItsOwnerWakesWhileItIsRead) {
+  using C = Component<TypeParam>;
+  CallResult nested;
+  auto manager = this->Manager(
+      true, [&](C& me, BasicThread<TypeParam>& self, const Incoming& call) {
+        this->gates().Close(Point::kDelivering, self.tid());
+        this->CallingBack(nested)(me, self, call);
+      });
+  BasicThread<TypeParam> looper = this->ThreadOf(*manager);
+  ASSERT_EQ(looper.EnterLooper(), Errc::kOk);
+  const std::int32_t tid = looper.tid();
+  auto client = this->Client(true, this->Echo());
+  constexpr int kRounds = 10;
+  for (int round = 0; round < kRounds; ++round) {
+    std::stop_source stop;
+    Errc ended = Errc::kOk;
+    CallResult result;
+    const int parked = this->gates().Visits(Point::kParking, tid);
+    {
+      const std::jthread owner([&] {
+        Incoming work;
+        ended = looper.NextWork(work, stop.get_token());
+      });
+      this->gates().WaitFor(Point::kParking, tid, parked + 1);
+      const std::jthread caller([&] {
+        BasicThread<TypeParam> self = this->ThreadOf(*client);
+        result = client->Call(self, 0, this->ToCallBack());
+      });
+      this->gates().WaitUntilHeld(Point::kDelivering, tid);
+      this->gates().Close(Point::kWoken, tid);
+      stop.request_stop();
+      this->gates().WaitUntilHeld(Point::kWoken, tid);
+      this->gates().Open(Point::kDelivering, tid);
+      this->gates().Open(Point::kWoken, tid);
+    }
+    EXPECT_EQ(nested, (CallResult{Br::BR_REPLY, "back!"}));
+    EXPECT_EQ(result, (CallResult{Br::BR_REPLY, "done"}));
+    EXPECT_EQ(ended, Errc::kKilled);
+  }
+  EXPECT_EQ(manager->served_here(), kRounds);
+}
+
 // What is not to be served here goes to the looper.
 TYPED_TEST(LoanTest, HandsOverWhatIsNotToBeServedHere) {
   auto manager = this->Manager(true, this->Echo());

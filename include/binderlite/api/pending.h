@@ -139,8 +139,8 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
   void Repeat(std::function<bool()> attempt) {
     sync::MutexLock lock(mu_);
     if (closed_) return;
-    AddAgain({std::chrono::steady_clock::now() + kFirstPause,
-              std::move(attempt), kFirstPause});
+    Push(again_, Again{std::chrono::steady_clock::now() + kFirstPause,
+                       std::move(attempt), kFirstPause});
     StartTimer();
   }
   // All calls end, and no further one begins.
@@ -151,6 +151,7 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
       sync::MutexLock lock(mu_);
       closed_ = true;
       dropped.swap(again_);
+      due_.clear();
       while (!calls_.empty()) ended.push_back(Remove(calls_.begin()));
     }
     for (Call& call : ended) {
@@ -225,10 +226,14 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
     TimePoint at;
     std::uint64_t id;
   };
-  // Of both, the earliest is at the front of a heap.
+  // Heaps of Due and of Again, each with the earliest at the front; of those
+  // that are due together, the one that came first.
   struct Later {
     template <class T>
     bool operator()(const T& a, const T& b) const {
+      if constexpr (requires { a.id; }) {
+        if (a.at == b.at) return a.id > b.id;
+      }
       return a.at > b.at;
     }
   };
@@ -245,8 +250,13 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
     return item;
   }
 
-  // A call that ends leaves its Due behind, to be found without a call when it
-  // comes to the front, or to be cleared away when most are like that.
+  // A call that ends leaves its Due behind, which goes when the timer finds it
+  // at the front, or when most of them are like that.
+  void DropEnded() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    while (!due_.empty() && calls_.find(due_.front().id) == calls_.end()) {
+      (void)Pop(due_);
+    }
+  }
   void AddDue(Due due) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     constexpr std::size_t kFew = 64;
     if (due_.size() >= kFew && due_.size() / 2 > timed_) {
@@ -257,9 +267,6 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
       std::make_heap(due_.begin(), due_.end(), Later());
     }
     Push(due_, due);
-  }
-  void AddAgain(Again again) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    Push(again_, std::move(again));
   }
 
   Call Remove(typename Calls::iterator it) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
@@ -285,6 +292,7 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
   void RunTimer() {
     mu_.Lock();
     while (!closed_) {
+      DropEnded();
       const TimePoint first = Earliest();
       const auto changed = [this, first] {
         mu_.AssertHeld();
@@ -308,12 +316,10 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
         }
         again.pause = std::min(again.pause * 2, kLongestPause);
         again.at = now + again.pause;
-        AddAgain(std::move(again));
+        Push(again_, std::move(again));
         continue;
       }
-      const auto it = calls_.find(Pop(due_).id);
-      if (it == calls_.end()) continue;
-      Call call = Remove(it);
+      Call call = Remove(calls_.find(Pop(due_).id));
       mu_.Unlock();
       call.completion->Done(Status(StatusCode::kDeadline, Delivery::kUnknown),
                             nullptr);

@@ -145,8 +145,9 @@ class BasicServiceRegistry {
     }
     Result<Object> Get(const Caller& caller, std::string_view name) {
       if (!May(caller, ServiceOperation::kGet, name)) return Refused(name);
+      const std::string key(name);
       sync::MutexLock lock(mu_);
-      const auto it = services_.find(std::string(name));
+      const auto it = services_.find(key);
       return it == services_.end() ? Object() : it->second.service;
     }
     std::vector<std::string> List() {

@@ -137,7 +137,7 @@ class Context : public Pinned<Context<L>> {
     return static_cast<std::uint32_t>(NextOrder());
   }
 
-  // Has what that takes fetched.
+  // Fetches the line that NextOrder writes.
   void FetchOrder() const {
     FetchToWrite(reinterpret_cast<std::uintptr_t>(&last_id_), 1);
   }

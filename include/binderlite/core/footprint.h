@@ -4,7 +4,7 @@
 // from, so that the next one can have these lines fetched all at once.
 //
 // What another processor has written is a hundred nanoseconds away, and a
-// transaction needs some twenty such lines. Between two of them there is a
+// transaction needs some thirty such lines. Between two of them there is a
 // locked instruction, before which a processor does not begin to fetch the
 // next one; so they take longer than all the rest of a round trip. Most calls
 // of a thread go where its last ones went, and what they have to say lies where
@@ -31,10 +31,11 @@ namespace binderlite::core {
 inline void FetchToWrite(std::uintptr_t address, std::size_t lines) {
   for (std::size_t i = 0; i < lines; ++i, address += kCacheLine) {
 #if defined(__x86_64__)
-    // What __builtin_prefetch becomes is a fetch to read, but for processors
-    // that the compiler is told of. This one is known, if only to do nothing,
-    // to all of 64 bits.
-    __asm__ __volatile__("prefetchw (%0)" : : "r"(address));
+    // __builtin_prefetch becomes a fetch to read, unless the compiler is told
+    // of a processor that has this one, which others take for none at all.
+    __asm__ __volatile__("{prefetchw (%0)|prefetchw byte ptr [%0]}"
+                         :
+                         : "r"(address));
 #else
     __builtin_prefetch(reinterpret_cast<const void*>(address), 1);
 #endif

@@ -77,7 +77,8 @@ class Peekable {
 };
 
 template <class L>
-class Thread : public Pinned<Thread<L>>, public TableLink<Thread<L>> {
+class alignas(kFalseSharing) Thread : public Pinned<Thread<L>>,
+                                      public TableLink<Thread<L>> {
  private:
   // On the line with the pins, which those who wake it write.
   Pin<Proc<L>> proc_pin_;
@@ -100,8 +101,8 @@ class Thread : public Pinned<Thread<L>>, public TableLink<Thread<L>> {
   // Its place in the Proc's table of threads.
   [[nodiscard]] std::uint64_t table_key() const { return KeyOf(tid); }
 
-  // Which hardly ever changes, so that it keeps the line with the pins, which
-  // may be fetched with its neighbour, apart from those that its calls write.
+  // Next to the line with the pins, with which it may be fetched: most of it
+  // hardly ever changes. Then what its own calls write.
   alignas(kCacheLine) Footprint footprint;
 
   std::atomic<std::uint32_t> looper{0};
@@ -119,12 +120,19 @@ class Thread : public Pinned<Thread<L>>, public TableLink<Thread<L>> {
   Spares<Transaction<L>> spare_transactions{2 * kOwnSpares};
   Spares<Completion> spare_completions{8};
 
+  ExtendedError extended_error ABSL_GUARDED_BY(proc->queues_mu) = {
+      0, static_cast<std::uint32_t>(Br::BR_OK), 0};
+  // While it is lent to an OS thread that serves its own call with it: the Task
+  // in whose parker that one sleeps. See core/seat.h. Alive: it is making a
+  // call.
+  Task<L>* runner ABSL_GUARDED_BY(proc->waiters_mu) = nullptr;
+
   // From here on, what others write, too; first all that a sender needs.
 
   // THREAD_EXIT or release has run: nothing may be queued or stacked any more.
   // Set with queues_mu held, where it is to be read, too; elsewhere it is a
   // hint that the record is of no use any more.
-  alignas(kCacheLine) std::atomic<bool> is_dead{false};
+  alignas(kFalseSharing) std::atomic<bool> is_dead{false};
   // todo holds something worth waking for; deferred items alone are not.
   Peekable<bool> process_todo ABSL_GUARDED_BY(proc->queues_mu);
   // Work came for it that a poller has not been told of; see driver/poll.h.
@@ -149,17 +157,11 @@ class Thread : public Pinned<Thread<L>>, public TableLink<Thread<L>> {
   // Its place among the threads that wait for process work.
   Thread* next_waiting ABSL_GUARDED_BY(proc->waiters_mu) = nullptr;
   Thread* prev_waiting ABSL_GUARDED_BY(proc->waiters_mu) = nullptr;
-  // While it is lent to an OS thread that serves its own call with it: the Task
-  // in whose parker that one sleeps. See core/seat.h. Alive: it is making a
-  // call.
-  Task<L>* runner ABSL_GUARDED_BY(proc->waiters_mu) = nullptr;
   const std::int32_t tid;
   // A failure of its own transaction; while unread, no command is executed.
   ReturnError return_error ABSL_GUARDED_BY(proc->queues_mu);
   // The failure of a call that had been accepted.
   ReturnError reply_error ABSL_GUARDED_BY(proc->queues_mu);
-  ExtendedError extended_error ABSL_GUARDED_BY(proc->queues_mu) = {
-      0, static_cast<std::uint32_t>(Br::BR_OK), 0};
 
   // Whether it has a failure to read. For its own calls: nothing but they and
   // the end of the record changes that.

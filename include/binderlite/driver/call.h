@@ -157,7 +157,7 @@ class Call {
   core::Proc<L>& proc_;
   core::Task<L>& task_;
   core::Pin<core::Thread<L>>& record_;
-  // Copying stop tokens is not free: only where this call has one of its own.
+  // Empty if the call has no stop token of its own: copying them is not free.
   const sync::StopSignals both_;
   const sync::StopSignals& stops_;
   core::Seat<L>* const guest_of_;

@@ -117,7 +117,10 @@ Delivered DeliverTransaction(core::Thread<L>& self,
       proc.context->options.quirks.no_offsets_address_without_objects) {
     data.offsets = 0;
   }
-  if (place == nullptr) SeeReceived(self, *transaction);
+  // While it is lent, its own OS thread may be about to read what this writes.
+  if (place == nullptr && !self.lent.load(std::memory_order_relaxed)) {
+    SeeReceived(self, *transaction);
+  }
   InheritPriority(self, *transaction);
   const bool written =
       transaction->label_address != 0

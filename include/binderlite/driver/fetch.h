@@ -13,6 +13,9 @@
 // One-ways are not: their receiver is busy with the same lines. Nor are calls
 // that are served on their caller's thread: all of it is here.
 //
+// Of a thread that is lent, its own OS thread may be about to return from its
+// wait, so that a guest leaves alone what is fetched after one.
+//
 // No locks, and no effect but on time.
 
 #ifndef BINDERLITE_DRIVER_FETCH_H_
@@ -52,22 +55,25 @@ inline void Fetch(const core::Footprint::Sent& sent) {
   sent.payload.Fetch(kPayloadLines);
 }
 
+// Whether `data`, which `self` is about to send, goes where the last call or
+// reply of this thread went.
+template <LockingPolicy L>
+[[nodiscard]] bool GoesAsBefore(const core::Thread<L>& self,
+                                const TransactionData& data, bool is_reply) {
+  const core::Footprint& footprint = self.footprint;
+  return is_reply ? footprint.reply_to == footprint.caller
+                  : footprint.call_to == data.target.handle &&
+                        (data.flags & kTfOneWay) == 0;
+}
+
 // `data` is about to be sent.
 template <LockingPolicy L>
 void FetchToSend(const core::Thread<L>& self, const TransactionData& data,
                  bool is_reply) {
+  if (!GoesAsBefore(self, data, is_reply)) return;
   const core::Footprint& footprint = self.footprint;
-  if (is_reply) {
-    if (footprint.reply_to != footprint.caller) return;
-    Fetch(footprint.reply);
-  } else {
-    if (footprint.call_to != data.target.handle ||
-        (data.flags & kTfOneWay) != 0) {
-      return;
-    }
-    footprint.call_node.Fetch(kNodeLines);
-    Fetch(footprint.call);
-  }
+  if (!is_reply) footprint.call_node.Fetch(kNodeLines);
+  Fetch(is_reply ? footprint.reply : footprint.call);
   self.proc->context->FetchOrder();
 }
 
@@ -125,7 +131,7 @@ template <LockingPolicy L>
 void SeeReceived(core::Thread<L>& self,
                  const core::Transaction<L>& transaction) {
   core::Footprint& footprint = self.footprint;
-  footprint.caller = transaction.sender_hint();
+  if (transaction.needs_reply()) footprint.caller = transaction.sender_hint();
   core::Footprint::Received& received = footprint.received;
   received.transactions[footprint.turn].See(&transaction);
   footprint.turn ^= 1;

@@ -11,15 +11,17 @@
 //   Kill    every wait and lock  the Context's reaper, without help from the
 //                                killed threads, as soon as it has the locks
 //
-// Releasing never waits for the Proc's own threads: what they still do finds
-// is_dead and fails. Kernel: binder_deferred_release, binder_thread_release,
-// binder_node_release, binder_deferred_flush.
+// Releasing does not depend on the Proc's own threads: what they still do finds
+// is_dead and fails. The reaper lets those go first that leave at once. Kernel:
+// binder_deferred_release, binder_thread_release, binder_node_release,
+// binder_deferred_flush.
 
 #ifndef BINDERLITE_DRIVER_RELEASE_H_
 #define BINDERLITE_DRIVER_RELEASE_H_
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <stop_token>
@@ -392,15 +394,23 @@ void Close(core::Proc<L>& proc) {
   Use<L>::End(proc, sync::StopSignals());
 }
 
-// Lets those who leave a killed Proc go first, for a moment: releasing it takes
-// the locks that they need to get out. Who does not leave is not waited for.
+// Lets those who leave killed Procs go first: releasing these takes the locks
+// that they need to get out. For a moment only, as not all of them may be about
+// to leave. (No scheduling point for SteppedPrimitives, where they go first in
+// half of all schedules anyway.)
 template <LockingPolicy L>
-void LetLeave(const core::Proc<L>& proc) {
+void LetLeave(const std::vector<core::Pin<core::Proc<L>>>& procs) {
+  using Primitives = typename L::Primitives;
+  constexpr std::chrono::microseconds kMoment(100);
   constexpr int kYields = 64;
-  // What is left is the open itself, unless it has been closed.
-  for (int i = 0; i < kYields; ++i) {
-    if (proc.users.load(std::memory_order_relaxed) <= 1) return;
-    std::this_thread::yield();
+  const sync::TimePoint until = Primitives::Now() + kMoment;
+  int yields = 0;
+  for (const core::Pin<core::Proc<L>>& proc : procs) {
+    // What is left is the open itself, unless it has been closed.
+    while (proc->users.load(std::memory_order_relaxed) > 1) {
+      if (++yields > kYields || Primitives::Now() >= until) return;
+      std::this_thread::yield();
+    }
   }
 }
 
@@ -420,8 +430,8 @@ void RunReaper(core::Context<L>& context) {
       told.swap(context.to_tell);
     }
     for (std::stop_source& call : told) call.request_stop();
+    if (!procs.empty()) LetLeave(procs);
     for (core::Pin<core::Proc<L>>& proc : procs) {
-      LetLeave(*proc);
       (void)ReleaseProc(proc, sync::StopSignals());
       proc.reset();
     }

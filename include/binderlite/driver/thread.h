@@ -550,10 +550,11 @@ class BasicThread {
     if (const Errc error = call.Begin(); error != Errc::kOk) return error;
     core::Thread<L>& self = call.thread();
     if (self.has_return_error()) return Errc::kBusy;
-    if (outgoing.reply != nullptr) {
+    // Before anything else, so that it is under way meanwhile.
+    if (outgoing.reply != nullptr && !call.is_guest()) {
       driver::FetchToSend(self, *outgoing.reply, /*is_reply=*/true);
     }
-    if (outgoing.call != nullptr) {
+    if (outgoing.call != nullptr && !call.is_guest()) {
       driver::FetchToSend(self, *outgoing.call, /*is_reply=*/false);
     }
     if (outgoing.free_buffer != 0) {
@@ -629,6 +630,9 @@ class BasicThread {
   Errc SendOne(const driver::SendRequest<L>& request, bool is_reply) {
     Call call(*this, {});
     if (const Errc error = call.Begin(); error != Errc::kOk) return error;
+    if (!call.is_guest()) {
+      driver::FetchToSend(call.thread(), request.data, is_reply);
+    }
     return driver::SendIfReady(call, request, is_reply);
   }
   Errc CountUp(std::uint32_t handle, driver::Strength strength) {

@@ -135,7 +135,7 @@ Errc ExecuteOne(Call<L>& call, std::uint32_t code, CommandReader& reader,
       TransactionData data = {};
       if (error = reader.Next(data); error != Errc::kOk) return error;
       const bool is_reply = *command == Bc::BC_REPLY;
-      FetchToSend(self, data, is_reply);
+      if (!call.is_guest()) FetchToSend(self, data, is_reply);
       loan = Send<L>(self, {.data = data}, is_reply, call.seat());
       return Errc::kOk;
     }
@@ -143,9 +143,11 @@ Errc ExecuteOne(Call<L>& call, std::uint32_t code, CommandReader& reader,
     case Bc::BC_REPLY_SG: {
       TransactionDataSg data = {};
       if (error = reader.Next(data); error != Errc::kOk) return error;
+      const bool is_reply = *command == Bc::BC_REPLY_SG;
+      if (!call.is_guest()) FetchToSend(self, data.data, is_reply);
       loan =
           Send<L>(self, {.data = data.data, .buffers_size = data.buffers_size},
-                  *command == Bc::BC_REPLY_SG, call.seat());
+                  is_reply, call.seat());
       return Errc::kOk;
     }
     case Bc::BC_REGISTER_LOOPER:

@@ -21,24 +21,38 @@ ROWS = {
 _FILE = "profile.json"
 _MOST = 10  # Functions of a table.
 _SYSTEM = "the system"
+_TIMEOUT_S = 120
+# What is no bracket of a template or of parameters.
+_OPERATOR = re.compile(r"operator(\(\)|<=>|<<=?|>>=?|<=?|>=?|->\*?)")
 
 
 def plain(symbol):
     """A function's name without what a reader does not miss: where it is
     declared, what it is made for, and its parameters."""
     name = re.sub(r"^\[.\]\s*", "", symbol).strip()
+    name = re.sub(r"^decltype\s*\(auto\)\s*", "", name)
+    operators = []
+
+    def keep(match):
+        operators.append(match.group(0))
+        return f"operator{chr(0xe000 + len(operators) - 1)}"
+
+    name = _OPERATOR.sub(keep, name)
     depth, out = 0, []
-    for at, char in enumerate(name):
+    for char in name:
         if char == "<":
             depth += 1
-        elif char == ">" and name[at - 1] != "-":
+        elif char == ">":
             depth -= 1
         elif depth == 0:
             out.append(char)
-    name = re.sub(r"\(anonymous namespace\)::", "", "".join(out))
+    name = "".join(out).replace("(anonymous namespace)::", "")
     name = name.split("(")[0].split("@")[0].split(" [")[0].strip()
     parts = name.split(" ")[-1].split("::")
-    return "::".join(parts[-2:]) if len(parts) > 1 else parts[0]
+    name = "::".join(parts[-2:])
+    for number, operator in enumerate(operators):
+        name = name.replace(f"operator{chr(0xe000 + number)}", operator)
+    return name
 
 
 def parse(text):
@@ -47,14 +61,36 @@ def parse(text):
     shares = {}
     for line in text.splitlines():
         fields = [field.strip() for field in line.split(";", 2)]
-        if line.startswith("#") or len(fields) != 3:
+        if len(fields) != 3 or not re.fullmatch(r"[\d.]+%", fields[0]):
             continue
-        percent, dso, symbol = fields
-        if not re.fullmatch(r"[\d.]+%", percent):
-            continue
-        name = _SYSTEM if "kernel" in dso or "[vdso]" in dso else plain(symbol)
-        shares[name] = shares.get(name, 0) + float(percent[:-1])
+        symbol = fields[2]
+        # Of the kernel, or of who runs this machine, by perf's mark.
+        name = _SYSTEM if re.match(r"\[[kg]\]", symbol) else plain(symbol)
+        shares[name] = shares.get(name, 0) + float(fields[0][:-1])
     return dict(sorted(shares.items(), key=lambda item: -item[1]))
+
+
+def _perf(*arguments):
+    return subprocess.run(["perf", *map(str, arguments)], capture_output=True,
+                          text=True, errors="replace", timeout=_TIMEOUT_S,
+                          check=False)
+
+
+def _profile(program, row, repetitions, data):
+    """Shares, or a text that says what is wrong."""
+    run = _perf("record", "-q", "-e", "cpu-clock", "-F", "10000", "-o", data,
+                "--", program, f"--benchmark_filter=^{row}/",
+                f"--benchmark_repetitions={repetitions}")
+    if run.returncode != 0:
+        return f"perf record: {run.stderr.strip()}"
+    # A program that has no such row, or fails in it, does so successfully.
+    if f"{row}/" not in run.stdout or "ERROR OCCURRED" in run.stdout:
+        return "no such row, or it failed"
+    if "cpu-clock:u" in _perf("evlist", "-i", data).stdout:
+        return "perf may not look at the system (kernel.perf_event_paranoid)"
+    report = _perf("report", "-i", data, "--stdio", "--no-children", "-F",
+                   "overhead,dso,symbol", "-t", ";")
+    return parse(report.stdout) or f"perf report: {report.stderr.strip()}"
 
 
 def take(programs, directory, say):
@@ -66,29 +102,26 @@ def take(programs, directory, say):
     found = {}
     data = directory / "perf.data"
     for row, repetitions in ROWS.items():
-        program = programs / row.split("/")[0]
         say(f"profile of {row}")
-        run = subprocess.run(
-            ["perf", "record", "-q", "-e", "cpu-clock", "-F", "10000", "-o",
-             data, "--", program, f"--benchmark_filter=^{row}/",
-             f"--benchmark_repetitions={repetitions}"],
-            capture_output=True, text=True, check=False)
-        text = subprocess.run(
-            ["perf", "report", "-i", data, "--stdio", "--no-children", "-F",
-             "overhead,dso,symbol", "-t", ";"],
-            capture_output=True, text=True, check=False).stdout
-        shares = parse(text)
-        if run.returncode != 0 or not shares:
-            say(f"  failed: {run.stderr.strip().splitlines()[-1:]}")
+        try:
+            shares = _profile(programs / row.split("/")[0], row, repetitions,
+                              data)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            shares = str(error)
+        data.unlink(missing_ok=True)
+        if isinstance(shares, str):
+            say(f"  none: {shares}")
             continue
         found[row] = shares
-        data.unlink()
-    (directory / _FILE).write_text(json.dumps(found, indent=1))
+        (directory / _FILE).write_text(json.dumps(found, indent=1))
 
 
 def load(directory):
-    path = directory / _FILE
-    return json.loads(path.read_text()) if path.exists() else {}
+    """Profiles by row; none if there are none, or none that can be read."""
+    try:
+        return json.loads((directory / _FILE).read_text())
+    except (OSError, ValueError):
+        return {}
 
 
 def table(profiles, row):
