@@ -57,18 +57,56 @@ TEST(TaskTest, IsForgottenByItsProcWhenItGoes) {
   EXPECT_FALSE(token.stop_requested());
 }
 
+// Who listens for it as well as who relies on it: see StopSignals::KillWakes.
 TEST(TaskTest, KillWakesTheSleeper) {
+  for (const bool listens : {false, true}) {
+    std::stop_source proc;
+    Task<L> task(1, proc.get_token());
+    const sync::StopSignals signals =
+        listens ? sync::StopSignals(task.kill_signals().kill())
+                : task.kill_signals();
+    EXPECT_EQ(signals.KillWakes(&task.parker), !listens);
+    sync::WaitResult result = sync::WaitResult::kDeadline;
+    std::jthread sleeper(
+        [&] { result = task.parker.Park(signals, sync::kNoDeadline); });
+    AwaitParked(task.parker);
+    proc.request_stop();
+    sleeper.join();
+    EXPECT_EQ(result, sync::WaitResult::kStopped);
+  }
+}
+
+// One that sleeps elsewhere, as who runs a thread that is lent does, has to
+// listen.
+TEST(TaskTest, KillWakesWhoSleepsElsewhere) {
   std::stop_source proc;
   Task<L> task(1, proc.get_token());
+  Task<L> other(2, std::stop_token());
+  EXPECT_FALSE(task.kill_signals().KillWakes(&other.parker));
   sync::WaitResult result = sync::WaitResult::kDeadline;
   std::jthread sleeper([&] {
-    result = task.parker.Park(sync::StopSignals(task.kill_signals().kill()),
-                              sync::kNoDeadline);
+    result = other.parker.Park(task.kill_signals(), sync::kNoDeadline);
   });
-  AwaitParked(task.parker);
-  proc.request_stop();
+  AwaitParked(other.parker);
+  task.Kill();
   sleeper.join();
   EXPECT_EQ(result, sync::WaitResult::kStopped);
+}
+
+TEST(TaskTest, AStopOfOneCallWakesTheSleeper) {
+  std::stop_source proc;
+  std::stop_source call;
+  Task<L> task(1, proc.get_token());
+  const sync::StopSignals both = task.kill_signals().With(call.get_token());
+  EXPECT_TRUE(both.KillWakes(&task.parker));
+  sync::WaitResult result = sync::WaitResult::kDeadline;
+  std::jthread sleeper(
+      [&] { result = task.parker.Park(both, sync::kNoDeadline); });
+  AwaitParked(task.parker);
+  call.request_stop();
+  sleeper.join();
+  EXPECT_EQ(result, sync::WaitResult::kStopped);
+  EXPECT_FALSE(task.kill_signals().requested());
 }
 
 TEST(TaskTest, InterruptIsTakenOnce) {

@@ -50,6 +50,25 @@ TEST(StopSignalsTest, CopiesShareTheRequest) {
   EXPECT_TRUE(copy.requested());
 }
 
+TEST(StopSignalsTest, WithAStopForOneCall) {
+  std::stop_source kill;
+  std::stop_source call;
+  const int parker = 0;
+  const int other = 0;
+  const StopSignals signals(kill.get_token(), &parker);
+  const StopSignals both = signals.With(call.get_token());
+  for (const StopSignals& one : {signals, both}) {
+    EXPECT_TRUE(one.KillWakes(&parker));
+    EXPECT_FALSE(one.KillWakes(&other));
+  }
+  EXPECT_FALSE(StopSignals(kill.get_token()).KillWakes(&parker));
+  call.request_stop();
+  EXPECT_TRUE(both.requested());
+  EXPECT_FALSE(signals.requested());
+  kill.request_stop();
+  EXPECT_TRUE(signals.requested());
+}
+
 TEST(StopSignalsTest, ImpossibleOnceTheSourceIsGone) {
   std::optional<std::stop_source> source(std::in_place);
   const StopSignals signals(source->get_token());
@@ -71,6 +90,19 @@ TEST(StopCallbacksTest, RunsOncePerToken) {
   EXPECT_EQ(runs, 2);
   kill.request_stop();
   EXPECT_EQ(runs, 2);
+}
+
+TEST(StopCallbacksTest, WithoutTheKill) {
+  std::stop_source kill;
+  std::stop_source call;
+  int calls = 0;
+  const StopCallbacks callbacks(
+      StopSignals(kill.get_token(), call.get_token()), [&calls] { ++calls; },
+      /*kill=*/false);
+  kill.request_stop();
+  EXPECT_EQ(calls, 0);
+  call.request_stop();
+  EXPECT_EQ(calls, 1);
 }
 
 TEST(StopCallbacksTest, TheSameTokenTwiceRunsOnce) {

@@ -36,7 +36,10 @@ class Task : public TableLink<Task<L>>, public Pinned<Task<L>> {
   [[nodiscard]] std::uint64_t table_key() const { return KeyOf(tid); }
 
   // Ends every wait and lock acquisition of this Task, now and from now on.
-  void Kill() { kill_.request_stop(); }
+  void Kill() {
+    kill_.request_stop();
+    parker.Wake();  // As kill_signals() promise.
+  }
   [[nodiscard]] const sync::StopSignals& kill_signals() const {
     return kill_signals_;
   }
@@ -88,7 +91,7 @@ class Task : public TableLink<Task<L>>, public Pinned<Task<L>> {
   std::atomic<bool> busy_{false};
   std::atomic<bool> ended_{false};
   std::stop_source kill_;
-  const sync::StopSignals kill_signals_{kill_.get_token()};
+  const sync::StopSignals kill_signals_{kill_.get_token(), &parker};
   // Last, so that it is gone before what it calls.
   std::stop_callback<Forward> on_proc_kill_;
 };

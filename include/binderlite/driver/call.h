@@ -62,10 +62,8 @@ class Call {
       : proc_(proc),
         task_(task),
         record_(record),
-        both_(
-            stop.stop_possible()
-                ? sync::StopSignals(task.kill_signals().kill(), std::move(stop))
-                : sync::StopSignals()),
+        both_(stop.stop_possible() ? task.kill_signals().With(std::move(stop))
+                                   : sync::StopSignals()),
         stops_(both_.possible() ? both_ : task.kill_signals()),
         guest_of_(guest_of),
         own_seat_(task, stops_, serve),

@@ -336,10 +336,16 @@ class AbseilParker {
       return Consume(signals);
     }
     // Before mu_ is locked and until it is unlocked; see AbseilStopMutex::Lock.
-    StopCallbacks on_stop(signals, [this] {
-      mu_.Lock();
-      mu_.Unlock();
-    });
+    // As a rule a kill wakes this parker anyway. To listen to it as well would
+    // cost each sleep something, and each who is killed the wait for the
+    // callback to be over.
+    StopCallbacks on_stop(
+        signals,
+        [this] {
+          mu_.Lock();
+          mu_.Unlock();
+        },
+        /*kill=*/!signals.KillWakes(this));
     Sleep(signals, deadline, spinners);
     return Consume(signals);
   }

@@ -46,6 +46,17 @@ class StopSignals {
       : kill_(std::move(kill)) {}
   StopSignals(std::stop_token kill, std::stop_token call) noexcept
       : kill_(std::move(kill)), call_(std::move(call)) {}
+  // Whoever requests the stop of `kill` calls Wake of the Parker at `woken`
+  // after that, so who sleeps there need not listen to it.
+  StopSignals(std::stop_token kill, const void* woken) noexcept
+      : kill_(std::move(kill)), woken_(woken) {}
+
+  // The same kill, with a stop for one call.
+  [[nodiscard]] StopSignals With(std::stop_token call) const noexcept {
+    StopSignals both(kill_, std::move(call));
+    both.woken_ = woken_;
+    return both;
+  }
 
   // Whether either stop has been requested.
   bool requested() const noexcept {
@@ -58,12 +69,16 @@ class StopSignals {
     return kill_.stop_possible() || call_.stop_possible();
   }
 
+  // Whether the Parker at `parker` is woken when the kill is requested.
+  bool KillWakes(const void* parker) const noexcept { return woken_ == parker; }
+
   const std::stop_token& kill() const noexcept { return kill_; }
   const std::stop_token& call() const noexcept { return call_; }
 
  private:
   std::stop_token kill_;
   std::stop_token call_;
+  const void* woken_ = nullptr;
 };
 
 // Calls a copy of `callback` when a stop is requested, for as long as the
@@ -89,9 +104,10 @@ template <class F>
 class StopCallbacks {
  public:
   // A stop_callback for a token that cannot stop registers nothing. The same
-  // source given twice needs one callback only.
-  StopCallbacks(const StopSignals& signals, F callback)
-      : on_kill_(signals.kill(), callback),
+  // source given twice needs one callback only. `kill`: whether to listen to
+  // that one as well.
+  StopCallbacks(const StopSignals& signals, F callback, bool kill = true)
+      : on_kill_(kill ? signals.kill() : std::stop_token(), callback),
         on_call_(signals.call() == signals.kill() ? std::stop_token()
                                                   : signals.call(),
                  std::move(callback)) {}
