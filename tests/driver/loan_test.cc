@@ -205,10 +205,9 @@ TYPED_TEST(LoanTest, TheCallerReadsTheSame) {
 // runs it reads an answer. ThreadSanitizer sees whether they get in each
 // other's way.
 TYPED_TEST(LoanTest, ItsOwnerWakesWhileItIsRead) {
-  using C = Component<TypeParam>;
   CallResult nested;
   auto manager = this->Manager(
-      true, [&](C& me, BasicThread<TypeParam>& self, const Incoming& call) {
+      true, [&](auto& me, BasicThread<TypeParam>& self, const Incoming& call) {
         this->gates().Close(Point::kDelivering, self.tid());
         this->CallingBack(nested)(me, self, call);
       });
