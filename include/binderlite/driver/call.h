@@ -20,6 +20,7 @@
 #include "binderlite/core/thread.h"
 #include "binderlite/driver/entry.h"
 #include "binderlite/driver/failed_reply.h"
+#include "binderlite/driver/fetch.h"
 #include "binderlite/driver/guest.h"
 #include "binderlite/driver/release.h"
 #include "binderlite/driver/route.h"
@@ -27,6 +28,7 @@
 #include "binderlite/sync/mutex_lock.h"
 #include "binderlite/sync/stop.h"
 #include "binderlite/wire/errc.h"
+#include "binderlite/wire/structs.h"
 
 namespace binderlite::driver {
 
@@ -114,6 +116,11 @@ class Call {
 
   // This call is no ioctl: need_return stays as it is (IO-29, PL-02).
   void KeepNeedReturn() { recorded_ = false; }
+
+  // `data` is about to be sent; see driver/fetch.h.
+  void FetchToSend(const TransactionData& data, bool is_reply) const {
+    if (!is_guest()) driver::FetchToSend(*record_, data, is_reply);
+  }
 
   [[nodiscard]] core::Thread<L>& thread() { return *record_; }
   [[nodiscard]] DriverEntry<L>& entry() { return entry_; }

@@ -29,7 +29,6 @@
 #include "binderlite/driver/build.h"
 #include "binderlite/driver/call.h"
 #include "binderlite/driver/call_handler.h"
-#include "binderlite/driver/fetch.h"
 #include "binderlite/driver/free_buffer.h"
 #include "binderlite/driver/freeze.h"
 #include "binderlite/driver/given_up.h"
@@ -551,11 +550,8 @@ class BasicThread {
     core::Thread<L>& self = call.thread();
     if (self.has_return_error()) return Errc::kBusy;
     // Before anything else, so that it is under way meanwhile.
-    if (outgoing.reply != nullptr && !call.is_guest()) {
-      driver::FetchToSend(self, *outgoing.reply, /*is_reply=*/true);
-    }
-    if (outgoing.call != nullptr && !call.is_guest()) {
-      driver::FetchToSend(self, *outgoing.call, /*is_reply=*/false);
+    for (const TransactionData* const data : {outgoing.reply, outgoing.call}) {
+      if (data != nullptr) call.FetchToSend(*data, data == outgoing.reply);
     }
     if (outgoing.free_buffer != 0) {
       self.commands.Count(Bc::BC_FREE_BUFFER);
@@ -630,9 +626,7 @@ class BasicThread {
   Errc SendOne(const driver::SendRequest<L>& request, bool is_reply) {
     Call call(*this, {});
     if (const Errc error = call.Begin(); error != Errc::kOk) return error;
-    if (!call.is_guest()) {
-      driver::FetchToSend(call.thread(), request.data, is_reply);
-    }
+    call.FetchToSend(request.data, is_reply);
     return driver::SendIfReady(call, request, is_reply);
   }
   Errc CountUp(std::uint32_t handle, driver::Strength strength) {

@@ -22,7 +22,6 @@
 #include "binderlite/core/seat.h"
 #include "binderlite/core/thread.h"
 #include "binderlite/driver/call.h"
-#include "binderlite/driver/fetch.h"
 #include "binderlite/driver/free_buffer.h"
 #include "binderlite/driver/freeze.h"
 #include "binderlite/driver/loan.h"
@@ -135,7 +134,7 @@ Errc ExecuteOne(Call<L>& call, std::uint32_t code, CommandReader& reader,
       TransactionData data = {};
       if (error = reader.Next(data); error != Errc::kOk) return error;
       const bool is_reply = *command == Bc::BC_REPLY;
-      if (!call.is_guest()) FetchToSend(self, data, is_reply);
+      call.FetchToSend(data, is_reply);
       loan = Send<L>(self, {.data = data}, is_reply, call.seat());
       return Errc::kOk;
     }
@@ -144,7 +143,7 @@ Errc ExecuteOne(Call<L>& call, std::uint32_t code, CommandReader& reader,
       TransactionDataSg data = {};
       if (error = reader.Next(data); error != Errc::kOk) return error;
       const bool is_reply = *command == Bc::BC_REPLY_SG;
-      if (!call.is_guest()) FetchToSend(self, data.data, is_reply);
+      call.FetchToSend(data.data, is_reply);
       loan =
           Send<L>(self, {.data = data.data, .buffers_size = data.buffers_size},
                   is_reply, call.seat());
