@@ -32,6 +32,7 @@
 #include <variant>
 #include <vector>
 
+#include "support/descriptors.h"
 #include "support/payloads.h"
 #include "support/round_trip.h"
 
@@ -430,7 +431,7 @@ TEST(CodecTest, TooManyElements) {
 }
 
 TEST(CodecTest, Descriptors) {
-  const int before = testing::CountDescriptors();
+  const int before = testing::CountNulls();
   {
     std::vector<Fd> fds;
     fds.emplace_back(testing::OpenNull());
@@ -452,7 +453,7 @@ TEST(CodecTest, Descriptors) {
     WriteValue(writer, Fd());
     EXPECT_TRUE(writer.failed());
   }
-  EXPECT_EQ(testing::CountDescriptors(), before);
+  EXPECT_EQ(testing::CountNulls(), before);
 }
 
 TEST(CodecTest, References) {

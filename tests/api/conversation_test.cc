@@ -5,7 +5,6 @@
 
 #include "binderlite/api/conversation.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -21,6 +20,7 @@
 
 #include "binderlite/api/envelope.h"
 #include "support/api_test.h"
+#include "support/descriptors.h"
 #include "support/raw_calls.h"
 #include "support/streams.h"
 
@@ -388,14 +388,14 @@ TEST_P(RawTest, BadObjects) {
   payload.Bytes(valid.bytes().data(), kHeader);
   const std::uint32_t words[2] = {1, 0};
   payload.Bytes(words, sizeof(words));
-  const int fd = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  const int fd = OpenNull();
   payload.Fd(fd);
-  const int before = CountFds();
+  const int before = CountNulls();
   const Answer answer = Send(3, payload.data(), payload.offsets());
   EXPECT_EQ(answer.status, StatusCode::kMalformed);
   // It has gone with the buffer.
   ExpectServed();
-  EXPECT_EQ(CountFds(), before);
+  EXPECT_EQ(CountNulls(), before);
   ::close(fd);
   // An object of the raw Proc's, where a text is to be.
   Payload binder;

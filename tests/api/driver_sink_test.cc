@@ -5,9 +5,7 @@
 
 #include "binderlite/api/driver_sink.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -18,6 +16,7 @@
 
 #include "binderlite/api/envelope.h"
 #include "support/api_test.h"
+#include "support/descriptors.h"
 
 namespace binderlite::testing {
 namespace {
@@ -48,25 +47,20 @@ struct Archive {
 // A handler's descriptors are closed as soon as it has answered.
 TEST_P(DriverSinkTest, DescriptorsInAnswersOfAnySize) {
   const Pair pair = Connect(Archive{.Open = [](std::string words) {
-    return std::tuple(Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)),
-                      std::move(words));
+    return std::tuple(Fd(OpenNull()), std::move(words));
   }});
-  struct stat null = {};
-  ASSERT_EQ(::stat("/dev/null", &null), 0);
-  const int before = CountFds();
+  const int before = CountNulls();
   for (std::size_t size = 0; size < 2 * api_internal::kSmallPayload;
        size += 60) {
     const std::string words(size, 'a');
     const auto answer = pair.remote->Open(words);
     ASSERT_TRUE(answer.ok()) << answer.status().ToString();
     const auto& [fd, same] = *answer;
-    struct stat file = {};
-    ASSERT_EQ(::fstat(fd.get(), &file), 0);
-    EXPECT_EQ(file.st_rdev, null.st_rdev);
+    EXPECT_TRUE(IsNull(fd.get()));
     EXPECT_EQ(same, words);
   }
   AwaitQuiet();
-  EXPECT_EQ(CountFds(), before);
+  EXPECT_EQ(CountNulls(), before);
 }
 
 TEST_P(DriverSinkTest, ErrorsWithAnyNumberOfWords) {

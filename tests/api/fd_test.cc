@@ -9,7 +9,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "support/payloads.h"
+#include "support/descriptors.h"
 
 namespace binderlite {
 namespace {

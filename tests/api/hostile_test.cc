@@ -33,6 +33,7 @@
 
 #include "binderlite/api/aggregate.h"
 #include "binderlite/api/codec.h"
+#include "support/descriptors.h"
 #include "support/hostile.h"
 #include "support/payloads.h"
 #include "support/round_trip.h"
@@ -135,17 +136,17 @@ void ForEachSample(const Visitor& visit) {
 }
 
 TEST(HostileTest, SamplesAreValues) {
-  const int before = CountDescriptors();
+  const int before = CountNulls();
   ForEachSample([](std::size_t type, const Payload& payload) {
     bool valid = false;
     EXPECT_STREQ(CheckHostile(type, payload, valid), nullptr);
     EXPECT_TRUE(valid);
   });
-  EXPECT_EQ(CountDescriptors(), before);
+  EXPECT_EQ(CountNulls(), before);
 }
 
 TEST(HostileTest, WhatIsCutOffIsNoValue) {
-  const int before = CountDescriptors();
+  const int before = CountNulls();
   ForEachSample([](std::size_t type, const Payload& payload) {
     std::size_t values = 0;
     for (std::size_t size = 0; size < payload.data.size(); ++size) {
@@ -158,12 +159,12 @@ TEST(HostileTest, WhatIsCutOffIsNoValue) {
     const bool optional = type == kHostileTypes - 1;
     EXPECT_EQ(values, optional ? 2u : 0u);
   });
-  EXPECT_EQ(CountDescriptors(), before);
+  EXPECT_EQ(CountNulls(), before);
 }
 
 // The payload cannot be changed where the driver has put objects.
 TEST(HostileTest, OneByteChanged) {
-  const int before = CountDescriptors();
+  const int before = CountNulls();
   ForEachSample([](std::size_t type, const Payload& payload) {
     for (std::size_t at = 0; at < payload.data.size(); ++at) {
       if (payload.IsObject(at)) continue;
@@ -176,13 +177,13 @@ TEST(HostileTest, OneByteChanged) {
       }
     }
   });
-  EXPECT_EQ(CountDescriptors(), before);
+  EXPECT_EQ(CountNulls(), before);
 }
 
 // Each object taken away, which is what a forged one comes to, or of another
 // type.
 TEST(HostileTest, ForgedObjects) {
-  const int before = CountDescriptors();
+  const int before = CountNulls();
   ForEachSample([](std::size_t type, const Payload& payload) {
     for (std::size_t i = 0; i < payload.offsets.size(); ++i) {
       Payload forged = payload;
@@ -203,12 +204,12 @@ TEST(HostileTest, ForgedObjects) {
       }
     }
   });
-  EXPECT_EQ(CountDescriptors(), before);
+  EXPECT_EQ(CountNulls(), before);
 }
 
 TEST(HostileTest, AnyBytes) {
   const Fd file(OpenNull());
-  const int before = CountDescriptors();
+  const int before = CountNulls();
   for (unsigned seed = 0; seed < 20000; ++seed) {
     std::mt19937 random(seed);
     std::vector<std::byte> input(random() % 120);
@@ -219,7 +220,7 @@ TEST(HostileTest, AnyBytes) {
     if (!input.empty()) input[0] = static_cast<std::byte>(random());
     ASSERT_STREQ(CheckHostile(input, file.get()), nullptr) << "seed " << seed;
   }
-  EXPECT_EQ(CountDescriptors(), before);
+  EXPECT_EQ(CountNulls(), before);
 }
 
 // What the fuzzer has found worth keeping.

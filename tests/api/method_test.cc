@@ -5,9 +5,7 @@
 
 #include "binderlite/api/method.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 
 #include <array>
 #include <chrono>
@@ -25,6 +23,7 @@
 #include <vector>
 
 #include "support/api_test.h"
+#include "support/descriptors.h"
 
 namespace binderlite::testing {
 namespace {
@@ -163,24 +162,20 @@ TEST_P(MethodTest, Errors) {
 
 TEST_P(MethodTest, DescriptorsDoNotLeak) {
   auto [server, client, service, remote] = Connect(All());
-  const Fd mine(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  struct stat one = {};
-  ASSERT_EQ(::fstat(mine.get(), &one), 0);
+  const Fd mine(OpenNull());
   EXPECT_TRUE(remote->Pass(mine).ok());
   AwaitQuiet();
-  const int before = CountFds();
+  const int before = CountNulls();
   for (int i = 0; i < 20; ++i) {
     const Result<Fd> passed =
         i % 2 == 0 ? remote->Pass(mine) : remote->Pass.Async(mine).Get();
     ASSERT_TRUE(passed.ok()) << passed.status().ToString();
-    struct stat two = {};
-    ASSERT_EQ(::fstat(passed->get(), &two), 0);
-    EXPECT_EQ(one.st_rdev, two.st_rdev);
+    EXPECT_TRUE(IsNull(passed->get()));
   }
   EXPECT_EQ(remote->Pass(Fd()).status(), StatusCode::kMalformed);
   EXPECT_FALSE(remote->Pass(Fd(9999)).ok());
   AwaitQuiet();
-  EXPECT_EQ(CountFds(), before);
+  EXPECT_EQ(CountNulls(), before);
 }
 
 TEST_P(MethodTest, Objects) {

@@ -14,12 +14,13 @@
 #include <span>
 #include <vector>
 
+#include "support/descriptors.h"
 #include "support/payloads.h"
 
 namespace binderlite {
 namespace {
 
-using testing::CountDescriptors;
+using testing::CountNulls;
 using testing::Delivered;
 using testing::FakeObjects;
 using testing::IsOpen;
@@ -137,7 +138,7 @@ TEST(ReaderTest, LengthsAreNotBelieved) {
 }
 
 TEST(ReaderTest, Descriptors) {
-  const int before = CountDescriptors();
+  const int before = CountNulls();
   {
     const Fd file(OpenNull());
     const Delivered delivery(Make([&](Writer& writer) {
@@ -159,11 +160,11 @@ TEST(ReaderTest, Descriptors) {
     EXPECT_FALSE(IsOpen(delivery.descriptors()[1]));
     EXPECT_FALSE(IsOpen(delivery.descriptors()[2]));
   }
-  EXPECT_EQ(CountDescriptors(), before);
+  EXPECT_EQ(CountNulls(), before);
 }
 
 TEST(ReaderTest, DescriptorsOfWhatFailsAreClosed) {
-  const int before = CountDescriptors();
+  const int before = CountNulls();
   {
     const Fd file(OpenNull());
     const Delivered delivery(Make([&](Writer& writer) {
@@ -176,7 +177,7 @@ TEST(ReaderTest, DescriptorsOfWhatFailsAreClosed) {
     EXPECT_FALSE(reader.Descriptor(fd));
     EXPECT_FALSE(fd);
   }
-  EXPECT_EQ(CountDescriptors(), before);
+  EXPECT_EQ(CountNulls(), before);
 }
 
 TEST(ReaderTest, References) {
@@ -254,7 +255,7 @@ TEST(ReaderTest, ObjectsAreOfTheirType) {
   FakeObjects objects;
   const auto object = objects.Make();
   const Fd file(OpenNull());
-  const int before = CountDescriptors();
+  const int before = CountNulls();
   {
     // A descriptor where a reference should be, and the other way round.
     const Delivered delivery(
@@ -263,7 +264,7 @@ TEST(ReaderTest, ObjectsAreOfTheirType) {
     FlatObject flat;
     EXPECT_FALSE(reader.Binder(flat));
   }
-  EXPECT_EQ(CountDescriptors(), before);
+  EXPECT_EQ(CountNulls(), before);
   for (const ObjectType type :
        {ObjectType::kBinder, ObjectType::kHandle, ObjectType::kWeakBinder,
         ObjectType::kWeakHandle, ObjectType::kPtr, ObjectType::kFdArray}) {

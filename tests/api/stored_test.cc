@@ -2,7 +2,6 @@
 
 #include "binderlite/api/stored.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <array>
@@ -16,6 +15,7 @@
 #include "binderlite/api/codec.h"
 #include "binderlite/api/endpoint.h"
 #include "support/api_test.h"
+#include "support/descriptors.h"
 
 namespace binderlite::testing {
 namespace {
@@ -57,9 +57,9 @@ TEST_F(StoredTest, ReadsWhatWasWritten) {
 
 // As often as it takes, with all that there is in it.
 TEST_F(StoredTest, IsCopiedToAnotherPayload) {
-  const int before = CountFds();
+  const int before = CountNulls();
   {
-    const Fd fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    const Fd fd(OpenNull());
     StoredPayload payload(process());
     ASSERT_EQ(payload.Fill([&](Writer& writer) {
       WriteArguments(writer, std::string("text"), object_, fd,
@@ -82,7 +82,7 @@ TEST_F(StoredTest, IsCopiedToAnotherPayload) {
     payload.Drop();
     payload.Drop();
   }
-  EXPECT_EQ(CountFds(), before);
+  EXPECT_EQ(CountNulls(), before);
 }
 
 TEST_F(StoredTest, RefusesWhatCannotBeSent) {
@@ -93,15 +93,15 @@ TEST_F(StoredTest, RefusesWhatCannotBeSent) {
     WriteArguments(writer, static_cast<Object>(foreign));
   }),
             nullptr);
-  const int before = CountFds();
-  const Fd fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const int before = CountNulls();
+  const Fd fd(OpenNull());
   StoredPayload descriptors(process());
   EXPECT_NE(descriptors.Fill([&](Writer& writer) {
     writer.Descriptor(fd.get());
     writer.Descriptor(9999);
   }),
             nullptr);
-  EXPECT_EQ(CountFds(), before + 1);
+  EXPECT_EQ(CountNulls(), before + 1);
 }
 
 }  // namespace

@@ -11,8 +11,8 @@
 #include <cstdlib>
 #include <span>
 
+#include "support/descriptors.h"
 #include "support/hostile.h"
-#include "support/payloads.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
                                       std::size_t size) {

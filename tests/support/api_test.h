@@ -25,13 +25,11 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -64,18 +62,6 @@ inline int CountEntries(const char* path) {
   return count;
 }
 inline int CountThreads() { return CountEntries("/proc/self/task"); }
-// The descriptors of the program; not those by which the run time of a checker
-// reads about the process in a thread of its own.
-inline int CountFds() {
-  int count = 0;
-  for (const auto& entry :
-       std::filesystem::directory_iterator("/proc/self/fd")) {
-    std::error_code gone;  // It may have been closed.
-    const std::string to = std::filesystem::read_symlink(entry, gone).string();
-    if (!gone && !to.starts_with("/proc/")) ++count;
-  }
-  return count;
-}
 
 // A service, and an endpoint beside its own that has a proxy for it.
 template <class I>

@@ -30,6 +30,7 @@
 
 #include "binderlite/api/codec.h"
 #include "binderlite/wire/objects.h"
+#include "support/descriptors.h"
 #include "support/payloads.h"
 
 namespace binderlite::testing {

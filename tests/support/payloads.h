@@ -13,7 +13,6 @@
 #ifndef BINDERLITE_TESTS_SUPPORT_PAYLOADS_H_
 #define BINDERLITE_TESTS_SUPPORT_PAYLOADS_H_
 
-#include <dirent.h>
 #include <fcntl.h>
 
 #include <algorithm>
@@ -132,20 +131,6 @@ class Delivered {
   std::vector<std::uint64_t> offsets_;
   std::vector<int> descriptors_;
 };
-
-// A descriptor of its own, of a file that is always there.
-inline int OpenNull() { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }
-inline bool IsOpen(int fd) { return ::fcntl(fd, F_GETFD) != -1; }
-
-// How many descriptors this process has.
-inline int CountDescriptors() {
-  DIR* const directory = ::opendir("/proc/self/fd");
-  if (directory == nullptr) return -1;
-  int count = 0;
-  while (::readdir(directory) != nullptr) ++count;
-  ::closedir(directory);
-  return count;
-}
 
 }  // namespace binderlite::testing
 
