@@ -51,6 +51,8 @@ int main(int argc, char** argv) {
                                        /*on_callers=*/true);
   RegisterRoundTrips<Typed>("typed-park", kSizes,
                             bl::sync::WaitOptions::ParkAtOnce());
+  RegisterRoundTrips<Streams>("streams-park", kTwoSizes,
+                              bl::sync::WaitOptions::ParkAtOnce());
   RegisterRoundTrips<Discipline<bl::Relock::kAlways>>("kAlways", kTwoSizes);
   RegisterRoundTrips<Discipline<bl::Relock::kUnlessKilled>>("kUnlessKilled",
                                                             kTwoSizes);

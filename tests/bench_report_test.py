@@ -227,48 +227,79 @@ class BenchReportTest(unittest.TestCase):
                 ("[.] decltype(auto) a::f<int>(b)", "a::f")):
             self.assertEqual(profiles.plain(symbol), name)
 
+    def test_instructions_are_by_function_and_call(self):
+        text = """Events recorded:  Ir
+            2,000 (100.0%)  PROGRAM TOTALS
+            1,000 (50.00%)  ???:bool binderlite::core::Arena<a>::Free(int)'2 [/loop]
+              600 (30.00%)  ./malloc/./malloc/malloc.c:_int_free [/libc.so.6]
+              400 (20.00%)  ???:binderlite::core::Arena<b>::Free(int) [/loop]
+        """
+        counts = profiles.parse_counts(text, 10)
+        self.assertEqual(counts, {"Arena::Free": 140, "_int_free": 60})
+        row = next(iter(profiles.COUNTED))
+        table = profiles.table({row: counts}, row)
+        self.assertIn(f"| `{row}` | instructions a call |", table)
+        self.assertIn("| `Arena::Free` | 140 |", table)
+        self.assertIn("| all | 200 |", table)
+
+    def _tool(self, name, script):
+        tool = self.directory / "bin" / name
+        tool.parent.mkdir(exist_ok=True)
+        tool.write_text(f"#!/bin/sh\n{script}\n")
+        tool.chmod(0o755)
+
     def _take(self, event="cpu-clock", row="roundtrip/typed/split/128/x",
-              record=0):
-        """With a perf that answers so: what is said, and the profiles."""
-        perf = self.directory / "bin/perf"
-        perf.parent.mkdir(exist_ok=True)
-        perf.write_text(f"""#!/bin/sh
+              record=0, calls=10, valgrind=0):
+        """With a perf and a Valgrind that answer so: what is said, and the
+        profiles."""
+        self._tool("perf", f"""
             case $1 in
             record) echo '{row}'; echo no luck >&2; exit {record} ;;
             evlist) echo '{event}' ;;
             report) echo '100.00%;loop;[.] binderlite::f(int)' ;;
             esac""")
-        perf.chmod(0o755)
+        measured = json.dumps({"benchmarks": [
+            {"run_type": "iteration", "calls": calls},
+            {"run_type": "aggregate", "calls": 1000}]})
+        self._tool("valgrind",
+                   f"echo '{measured}'; echo bad luck >&2; exit {valgrind}")
+        self._tool("callgrind_annotate",
+                   "echo '240 (100.0%)  ???:binderlite::f(int) [/loop]'")
         said = []
-        path = f"{perf.parent}:/bin:/usr/bin"
+        path = f"{self.directory / 'bin'}:/bin:/usr/bin"
         with unittest.mock.patch.dict(os.environ, {"PATH": path}):
             profiles.take(self.directory, self.directory, said.append)
         return "\n".join(said), profiles.load(self.directory)
 
     def test_a_profile_is_taken(self):
         said, found = self._take()
+        counted = {row: {"binderlite::f": 20} for row in profiles.COUNTED}
         self.assertEqual(found, {"roundtrip/typed/split/128":
-                                 {"binderlite::f": 100}})
+                                 {"binderlite::f": 100}} | counted)
         self.assertIn("none: no such row", said)  # Of all the others.
 
     def test_what_is_wrong_with_a_profile_is_said(self):
-        said, found = self._take(event="cpu-clock:u")
+        said, found = self._take(event="cpu-clock:u", calls=0)
         self.assertIn("perf_event_paranoid", said)
+        self.assertIn("it failed", said)
         self.assertEqual(found, {})
-        said, found = self._take(record=1)
+        said, found = self._take(record=1, valgrind=1)
         self.assertIn("perf record: no luck", said)
+        self.assertIn("valgrind: bad luck", said)
         self.assertEqual(found, {})
         said, found = self._take(
-            row="roundtrip/typed/split/128/x ERROR OCCURRED")
+            row="roundtrip/typed/split/128/x ERROR OCCURRED", calls=0)
         self.assertIn("it failed", said)
         self.assertEqual(found, {})
 
-    def test_without_perf_there_are_none(self):
+    def test_without_their_tools_there_are_none(self):
         said = []
         with unittest.mock.patch.dict(os.environ,
                                       {"PATH": str(self.directory)}):
             profiles.take(self.directory, self.directory, said.append)
-        self.assertEqual(said, ["perf is not installed: no profiles"])
+        self.assertEqual(said, [
+            f"{tool} is not installed: no profiles that take it"
+            for tool in ("perf", "valgrind")])
 
     def test_a_broken_file_of_profiles_is_none(self):
         (self.directory / "profile.json").write_text("{")
@@ -286,7 +317,7 @@ class BenchReportTest(unittest.TestCase):
     def test_the_template_asks_for_profiles_that_are_taken(self):
         template = (_ROOT / "docs/performance.md.in").read_text()
         asked = set(re.findall(r"\{\{profile ([^}]*)\}\}", template))
-        self.assertEqual(asked, set(profiles.ROWS))
+        self.assertEqual(asked, set(profiles.ROWS) | set(profiles.COUNTED))
 
     def test_every_target_has_a_place_in_the_template(self):
         template = (_ROOT / "docs/performance.md.in").read_text()

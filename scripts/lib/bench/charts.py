@@ -103,8 +103,8 @@ def _grid(axes):
 def roundtrip(results):
     """Latency by size."""
     subjects = order({n.split("/")[1] for n in results.names("^roundtrip/")} -
-                     {"typed-detect", "streams-detect", "kAlways",
-                      "kUnlessKilled", "kInterruptible"})
+                     {"typed-detect", "streams-detect", "streams-park",
+                      "kAlways", "kUnlessKilled", "kInterruptible"})
     titles = {"same": "both threads on one CPU", "split": "on two CPUs",
               "free": "wherever the system puts them"}
     figure, all_axes = pyplot.subplots(1, 3, figsize=(13, 5.5), sharey=True)

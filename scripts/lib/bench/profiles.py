@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the time of a row goes, by function, as perf samples it: what explains
-a missed target. Taken apart from the passes, since it costs time."""
+"""Where the time of a row goes, by function, as perf samples it, or, for what an
+emulator executes one by one, its instructions, as Callgrind counts them: what
+explains a missed target. Taken apart from the passes, since it costs time."""
 
 import json
 import re
 import shutil
 import subprocess
 
-# Those that docs/performance.md.in asks for, with how often each is repeated.
+# Those that docs/performance.md.in asks for, with how often each is repeated:
+# those that are sampled,
 ROWS = {
     "roundtrip/typed/split/128": 10,
     "roundtrip/typed/same/128": 10,
@@ -18,6 +20,8 @@ ROWS = {
     "oneway/typed/split/16": 10,
     "kill/FineGrained/16": 1,
 }
+# and those that are counted, often enough for the program's start not to show.
+COUNTED = {"roundtrip/streams-park/same/4": 100}
 _FILE = "profile.json"
 _MOST = 10  # Functions of a table.
 _SYSTEM = "the system"
@@ -70,17 +74,39 @@ def parse(text):
     return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
 
-def _perf(*arguments):
-    return subprocess.run(["perf", *map(str, arguments)], capture_output=True,
+def parse_counts(text, calls):
+    """Of `callgrind_annotate`: instructions a call, by function."""
+    counts = {}
+    for line in text.splitlines():
+        match = re.match(r"\s*([\d,]+) \(\s*[\d.]+%\)\s+[^:]*:(.+)", line)
+        if match is None:
+            continue
+        # It numbers how deep a function is within itself.
+        name = plain(re.sub(r"'\d+(?= \[|$)", "", match.group(2)))
+        count = int(match.group(1).replace(",", ""))
+        counts[name] = counts.get(name, 0) + count / calls
+    return dict(sorted(counts.items(), key=lambda item: -item[1]))
+
+
+def _run(*arguments):
+    return subprocess.run([*map(str, arguments)], capture_output=True,
                           text=True, errors="replace", timeout=_TIMEOUT_S,
                           check=False)
+
+
+def _perf(*arguments):
+    return _run("perf", *arguments)
+
+
+def _filter(row, repetitions):
+    return (f"--benchmark_filter=^{row}/",
+            f"--benchmark_repetitions={repetitions}")
 
 
 def _profile(program, row, repetitions, data):
     """Shares, or a text that says what is wrong."""
     run = _perf("record", "-q", "-e", "cpu-clock", "-F", "10000", "-o", data,
-                "--", program, f"--benchmark_filter=^{row}/",
-                f"--benchmark_repetitions={repetitions}")
+                "--", program, *_filter(row, repetitions))
     if run.returncode != 0:
         return f"perf record: {run.stderr.strip()}"
     # A program that has no such row, or fails in it, does so successfully.
@@ -93,27 +119,50 @@ def _profile(program, row, repetitions, data):
     return parse(report.stdout) or f"perf report: {report.stderr.strip()}"
 
 
+def _count(program, row, repetitions, data):
+    """Instructions a call, or a text that says what is wrong."""
+    run = _run("valgrind", "-q", "--tool=callgrind",
+               f"--callgrind-out-file={data}", program,
+               *_filter(row, repetitions), "--benchmark_format=json")
+    if run.returncode != 0:
+        return f"valgrind: {run.stderr.strip()}"
+    try:
+        calls = sum(float(measured["calls"])
+                    for measured in json.loads(run.stdout)["benchmarks"]
+                    if measured["run_type"] == "iteration")
+    except (KeyError, ValueError):
+        calls = 0
+    if calls == 0:
+        return "no such row, or it failed"
+    calls *= 1.2  # Those that warm up are not in it, see bench/support.
+    report = _run("callgrind_annotate", "--threshold=100", "--auto=no", data)
+    return (parse_counts(report.stdout, calls) or
+            f"callgrind_annotate: {report.stderr.strip()}")
+
+
 def take(programs, directory, say):
-    """Profiles all ROWS. `programs`: where they are. What cannot be done is
-    said, and left out."""
-    if shutil.which("perf") is None:
-        say("perf is not installed: no profiles")
-        return
+    """Profiles all ROWS and COUNTED. `programs`: where they are. What cannot be
+    done is said, and left out."""
     found = {}
-    data = directory / "perf.data"
-    for row, repetitions in ROWS.items():
-        say(f"profile of {row}")
-        try:
-            shares = _profile(programs / row.split("/")[0], row, repetitions,
-                              data)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            shares = str(error)
-        data.unlink(missing_ok=True)
-        if isinstance(shares, str):
-            say(f"  none: {shares}")
+    data = directory / "profile.data"
+    for tool, rows, method in (("perf", ROWS, _profile),
+                               ("valgrind", COUNTED, _count)):
+        if shutil.which(tool) is None:
+            say(f"{tool} is not installed: no profiles that take it")
             continue
-        found[row] = shares
-        (directory / _FILE).write_text(json.dumps(found, indent=1))
+        for row, repetitions in rows.items():
+            say(f"profile of {row}")
+            try:
+                shares = method(programs / row.split("/")[0], row,
+                                repetitions, data)
+            except (OSError, subprocess.TimeoutExpired) as error:
+                shares = str(error)
+            data.unlink(missing_ok=True)
+            if isinstance(shares, str):
+                say(f"  none: {shares}")
+                continue
+            found[row] = shares
+            (directory / _FILE).write_text(json.dumps(found, indent=1))
 
 
 def load(directory):
@@ -125,14 +174,21 @@ def load(directory):
 
 
 def table(profiles, row):
+    counted = row in COUNTED
     shares = profiles.get(row)
     if not shares:
-        return f"(No profile of `{row}`: that takes perf.)"
+        tool = "valgrind" if counted else "perf"
+        return f"(No profile of `{row}`: that takes {tool}.)"
+    total = sum(shares.values())
     top = sorted(shares.items(), key=lambda item: -item[1])[:_MOST]
-    rest = sum(shares.values()) - sum(share for _, share in top)
-    lines = [f"| `{row}` | share |", "|---|---:|"]
+    rest = total - sum(share for _, share in top)
+    unit = "" if counted else " %"
+    lines = [f"| `{row}` | {'instructions a call' if counted else 'share'} |",
+             "|---|---:|"]
     for name, share in top:
         shown = name if name == _SYSTEM else f"`{name}`"
-        lines.append(f"| {shown} | {share:.0f} % |")
-    lines.append(f"| all others | {rest:.0f} % |")
+        lines.append(f"| {shown} | {share:.0f}{unit} |")
+    lines.append(f"| all others | {rest:.0f}{unit} |")
+    if counted:
+        lines.append(f"| all | {total:.0f} |")
     return "\n".join(lines)

@@ -9,9 +9,9 @@ from results import natural
 # The order in which subjects are listed; others come after them.
 ORDER = [
     "typed", "streams", "typed-detect", "streams-detect", "typed-park",
-    "caller", "inplace", "kAlways", "kUnlessKilled", "kInterruptible",
-    "FineGrained", "direct", "spin", "atomic", "futex", "await", "condvar",
-    "tbb", "zmq", "sdbus", "grpc",
+    "streams-park", "caller", "inplace", "kAlways", "kUnlessKilled",
+    "kInterruptible", "FineGrained", "direct", "spin", "atomic", "futex",
+    "await", "condvar", "tbb", "zmq", "sdbus", "grpc",
 ]
 
 # What readers know them by.
@@ -21,6 +21,7 @@ TITLES = {
     "typed-detect": "**binderlite**, typed, deadlock detection on",
     "streams-detect": "**binderlite**, streams, deadlock detection on",
     "typed-park": "**binderlite**, typed, sleeping at once",
+    "streams-park": "**binderlite**, byte streams, sleeping at once",
     "caller": "**binderlite**, handler on the caller's thread",
     "api": "**binderlite**, typed API",
     "api-caller": "**binderlite**, typed API, on the caller's thread",
