@@ -37,7 +37,7 @@ STYLE = {
 
 # The disciplines in the order of their history.
 DISCIPLINES = {
-    "kAlways": ("Linux\nup to 4.4", "#b2182b"),
+    "kAlways": ("Linux\nup to 4.13", "#b2182b"),
     "kUnlessKilled": ("2017 patch", "#ef8a62"),
     "kInterruptible": ("reply to\nthe patch", "#67a9cf"),
     "FineGrained": ("fine-grained\nlocks", "#2166ac"),
