@@ -24,16 +24,19 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <set>
 #include <span>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "binderlite/sync/mutex_lock.h"
 #include "conformance/proc_files.h"
+#include "support/latch.h"
 #include "support/streams.h"
 
 namespace binderlite::testing {
@@ -989,6 +992,40 @@ TEST(UapiTest, AChildOfAProcessWithoutDescriptorsStartsAfresh) {
     const bool good = uapi::ioctl(fd, BINDER_SET_CONTEXT_MGR, nullptr) == 0;
     ::_exit(good && uapi::close(fd) == 0 ? 0 : 1);
   }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+// How many eventfds this process has.
+int CountEvents() {
+  int count = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;  // The directory's own, by now.
+    if (std::filesystem::read_symlink(entry, gone) == "anon_inode:[eventfd]") {
+      ++count;
+    }
+  }
+  return count;
+}
+
+// They would stay open in it, and it could not even close them.
+TEST(UapiTest, AChildHasNoEventsOfItsParentsThreads) {
+  Latch latch;
+  const std::jthread polled([&] {
+    {
+      const Manager manager;
+      pollfd p = {manager.fd(), POLLIN, 0};
+      EXPECT_EQ(uapi::poll(&p, 1, 0), 0);
+    }
+    latch.ArriveAndWait();
+  });
+  latch.Await();
+  const int before = CountEvents();
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(CountEvents() == before - 1 ? 0 : 1);
+  latch.Open();
   int status = -1;
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   EXPECT_EQ(status, 0);

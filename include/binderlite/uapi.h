@@ -51,18 +51,14 @@ using UapiFacade = Facade<BINDERLITE_UAPI_LOCKING>;
 
 namespace binderlite::uapi {
 
-// Who opens. A pid of 0: one that nobody else has.
-struct Credentials {
-  pid_t pid;   // what others see
-  uid_t euid;  // likewise
-};
+// Who opens.
+using Credentials = uapi_internal::Identity;
 
 // Opens the device `path`, a context of its own for each path, whatever it is.
 // Of `flags`, O_NONBLOCK, O_CLOEXEC and the access mode count. As `who`: one
 // more, simulated process.
 inline int open(const char* path, int flags, const Credentials& who) {
-  return uapi_internal::UapiFacade::Get().Open(path, flags,
-                                               {who.pid, who.euid});
+  return uapi_internal::UapiFacade::Get().Open(path, flags, who);
 }
 
 // The same as this process.

@@ -40,6 +40,7 @@
 #include "binderlite/core/arena.h"
 #include "binderlite/core/file.h"
 #include "binderlite/driver/driver.h"
+#include "binderlite/memory/align.h"
 #include "binderlite/memory/mapping.h"
 #include "binderlite/memory/safe_user_memory.h"
 #include "binderlite/sync/abseil_primitives.h"
@@ -53,7 +54,7 @@
 
 namespace binderlite::uapi_internal {
 
-// Who opens, as far as the driver cares. A pid of 0: one that nobody has.
+// Who opens, as others see it. A pid of 0: one that nobody else has.
 struct Identity {
   pid_t pid = 0;
   uid_t euid = 0;
@@ -228,10 +229,6 @@ class Facade {
            (SysFcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY;
   }
 
-  // Whether this process is a child made by fork, and its parent had files:
-  // they cannot be used here.
-  [[nodiscard]] bool forked() const { return forked_; }
-
  private:
   // A file that is not over.
   struct Entry {
@@ -290,6 +287,8 @@ class Facade {
       return event_;
     }
 
+    [[nodiscard]] bool Owns(int event) const { return event == event_; }
+
    private:
     void DropEvent() {
       if (event_ < 0) return;
@@ -325,7 +324,16 @@ class Facade {
       forked_ = true;  // The tables are only looked at from now on.
       return;
     }
-    // Nothing is lost: the child starts afresh.
+    // Nothing is lost: the child starts afresh. Its own thread's event is that
+    // of its ThreadState; the others' threads are not here to close theirs.
+    for (auto it = events_.begin(); it != events_.end();) {
+      if (ThisThread().Owns(*it)) {
+        ++it;
+      } else {
+        SysClose(*it);
+        it = events_.erase(it);
+      }
+    }
     contexts_ = new ContextTable();
     machine_ = nullptr;
     mu_.Unlock();
@@ -439,9 +447,8 @@ class Facade {
 
   // --- Mapping -------------------------------------------------------------
 
-  static constexpr std::uint64_t kPage = 4096;
   static std::uint64_t PageUp(std::uint64_t size) {
-    return (size + kPage - 1) & ~(kPage - 1);
+    return memory::AlignUp(size, memory::kPageSize);
   }
 
   // The checks of the kernel's mmap, then those of the device (AL-01 to AL-03).
@@ -452,7 +459,7 @@ class Facade {
       return MAP_FAILED;
     };
     const int type = flags & MAP_TYPE;
-    if (length == 0 || offset % static_cast<off_t>(kPage) != 0 ||
+    if (length == 0 || offset % static_cast<off_t>(memory::kPageSize) != 0 ||
         (type != MAP_SHARED && type != MAP_PRIVATE &&
          type != MAP_SHARED_VALIDATE)) {
       return Refuse(EINVAL);
@@ -653,12 +660,15 @@ class Facade {
 
   void ForgetThread(pid_t tid) {
     if (forked_) return;
+    for (const FilePtr& file : AllFiles()) file->ForgetThread(tid);
+  }
+
+  [[nodiscard]] std::vector<FilePtr> AllFiles() {
     std::vector<FilePtr> files;
-    {
-      sync::MutexLock lock(mu_);
-      for (const auto& [id, entry] : files_) files.push_back(entry.file);
-    }
-    for (const FilePtr& file : files) file->ForgetThread(tid);
+    sync::MutexLock lock(mu_);
+    files.reserve(files_.size());
+    for (const auto& [id, entry] : files_) files.push_back(entry.file);
+    return files;
   }
 
   // --- The end of files ----------------------------------------------------
@@ -683,21 +693,13 @@ class Facade {
 
   // Closes what nothing refers to any more although nobody told: a descriptor
   // may go in many ways.
-  void Sweep() {
-    std::vector<FilePtr> files;
-    {
-      sync::MutexLock lock(mu_);
-      for (const auto& [id, entry] : files_) files.push_back(entry.file);
-    }
-    CloseIfOver(files);
-  }
+  void Sweep() { CloseIfOver(AllFiles()); }
 
   memory::SafeUserMemory memory_;
   TaskPriorities priorities_;
   NoLabels policy_;
   Descriptors descriptors_{*this};
   sync::AbseilMutex mu_;
-  // Pointers, so that a child made by fork can leave them as they are.
   FilesById files_ ABSL_GUARDED_BY(mu_);
   RangeTable ranges_ ABSL_GUARDED_BY(mu_);
   std::set<int> events_ ABSL_GUARDED_BY(mu_);  // Of the ThreadStates.
