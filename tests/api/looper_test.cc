@@ -162,6 +162,14 @@ TEST_P(LooperTest, TellsOfTheEndOfAKilledEndpoint) {
   latch.Open();
 }
 
+// Who has loopers is served by them.
+TEST_P(LooperTest, WithLoopersThereIsNothingToDispatch) {
+  Pair pair = Connect(Echo());
+  EXPECT_EQ(pair.server.poll_fd(), -1);
+  EXPECT_EQ(pair.server.Dispatch(), 0u);
+  EXPECT_EQ(*pair.remote->Do("x"), "x");
+}
+
 // --- On callers' threads ----------------------------------------------------
 
 class CallerDispatchTest : public ModeTest {};

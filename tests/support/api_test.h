@@ -196,18 +196,10 @@ class ApiTest : public ::testing::Test {
   // Waits until no call is in progress and no buffer in use, anywhere, and
   // checks that the state is consistent then.
   void AwaitQuiet() {
-    debug::Snapshot snapshot;
     AwaitState([&] {
-      snapshot = Snapshot();
-      return IsQuiet(snapshot);
+      const debug::Snapshot snapshot = Snapshot();
+      return IsQuiet(snapshot) && debug::CheckInvariants(snapshot).empty();
     });
-    // References may still be on their way out.
-    std::vector<std::string> wrong = debug::CheckInvariants(snapshot);
-    for (int looks = 0; !wrong.empty() && looks < 1000; ++looks) {
-      std::this_thread::yield();
-      wrong = debug::CheckInvariants(Snapshot());
-    }
-    for (const std::string& what : wrong) ADD_FAILURE() << what;
   }
   static bool IsQuiet(const debug::Snapshot& s) {
     if (!s.transactions.empty() ||

@@ -63,7 +63,7 @@ namespace binderlite {
 template <LockingPolicy L = FineGrained<>>
 class BasicEndpoint {
  public:
-  // Not open.
+  // Not open: can be assigned to, tested, closed and destroyed, nothing else.
   BasicEndpoint() = default;
   // Opens `context` as whoever `options` say.
   BasicEndpoint(BasicContext<L>& context, EndpointOptions options) {
@@ -219,10 +219,14 @@ class BasicEndpoint {
 
   // With EndpointOptions::loopers = 0, for programs with an event loop of their
   // own: a descriptor that is readable when there may be something to serve.
-  [[nodiscard]] int poll_fd() const { return ready_->fd(); }
+  // -1: it has loopers, which do that.
+  [[nodiscard]] int poll_fd() const {
+    return ready_ != nullptr ? ready_->fd() : -1;
+  }
   // Serves what there is, without waiting, on the calling thread, one thread at
-  // a time. How many things that were.
+  // a time. How many things that were; none with loopers.
   std::size_t Dispatch() {
+    if (ready_ == nullptr) return 0;
     // A handler may drop the endpoint meanwhile.
     const auto process = process_;
     const auto ready = ready_;
