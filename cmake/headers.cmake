@@ -12,6 +12,7 @@ set(BINDERLITE_HEADERS
     include/binderlite/wire/objects.h
     include/binderlite/wire/structs.h
     include/binderlite/sync/abseil_primitives.h
+    include/binderlite/sync/cache_line.h
     include/binderlite/sync/locking.h
     include/binderlite/sync/mutex_lock.h
     include/binderlite/sync/primitives.h
@@ -21,6 +22,7 @@ set(BINDERLITE_HEADERS
     include/binderlite/sync/stepped_strategy.h
     include/binderlite/sync/stop.h
     include/binderlite/sync/stop_mutex.h
+    include/binderlite/memory/align.h
     include/binderlite/memory/copy.h
     include/binderlite/memory/mapping.h
     include/binderlite/memory/range_allocator.h
@@ -75,6 +77,7 @@ set(BINDERLITE_HEADERS
     include/binderlite/driver/loan.h
     include/binderlite/driver/notify.h
     include/binderlite/driver/oneway.h
+    include/binderlite/driver/outcome.h
     include/binderlite/driver/payload.h
     include/binderlite/driver/poll.h
     include/binderlite/driver/priority.h

@@ -3,10 +3,11 @@
 // Everything that a binder is looked at with, in one include:
 //
 //   debug/watchdog.h    says when something hangs, and what
-//   debug/wait_graph.h  who waits for whom, as text and JSON
+//   debug/wait_graph.h  who waits for whom (as plain data: debug/waits.h)
+//   debug/wait_report.h the same as text and JSON
 //   debug/dump.h        the state, in words like those of the kernel's debugfs
 //   debug/json.h        the same for tools
-//   debug/snapshot.h    the same as plain data
+//   debug/snapshot.h    the same as plain data (debug/state.h)
 //   debug/log.h         the last transactions
 //   debug/invariants.h  whether the state is one that can be
 //

@@ -58,14 +58,14 @@ TEST(ReaderTest, Numbers) {
   EXPECT_EQ(b, 2u);
   EXPECT_EQ(c, 3.5);
   EXPECT_TRUE(reader.AtEnd());
-  EXPECT_TRUE(reader.Finish());
+  EXPECT_TRUE(reader.ok());
 }
 
 TEST(ReaderTest, MoreMayFollow) {
   const Delivered delivery(Make([](Writer& writer) { writer.Number(1.0); }));
   Reader reader = delivery.reader();
   EXPECT_FALSE(reader.AtEnd());
-  EXPECT_TRUE(reader.Finish());
+  EXPECT_TRUE(reader.ok());
 }
 
 TEST(ReaderTest, NothingBeyondTheEnd) {
@@ -80,7 +80,7 @@ TEST(ReaderTest, NothingBeyondTheEnd) {
     EXPECT_TRUE(reader.ok());
     EXPECT_EQ(reader.Take(1, 1), nullptr);
     EXPECT_FALSE(reader.ok());
-    EXPECT_FALSE(reader.Finish());
+    EXPECT_FALSE(reader.ok());
     EXPECT_FALSE(reader.AtEnd());
   }
   {

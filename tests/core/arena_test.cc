@@ -101,14 +101,13 @@ TEST(ArenaTest, ItsOwnerMaySeeItElsewhere) {
   second->data[0] = std::byte{1};  // Is memory, and not at that address.
   arena.MarkDelivered(*first);
   arena.MarkDelivered(*second);
-  EXPECT_EQ(arena.Claim(reinterpret_cast<std::uint64_t>(second->data)),
-            nullptr);
-  EXPECT_EQ(arena.Claim(kElsewhere - 64), nullptr);
-  EXPECT_EQ(arena.Claim(kElsewhere + 2 * kPage), nullptr);
-  EXPECT_EQ(arena.Claim(kElsewhere + 64), second);
-  EXPECT_EQ(arena.Claim(kElsewhere), first);
-  arena.Free(*first);
-  arena.Free(*second);
+  for (const std::uint64_t wrong :
+       {reinterpret_cast<std::uint64_t>(second->data), kElsewhere - 64,
+        kElsewhere + 2 * kPage}) {
+    EXPECT_FALSE(arena.ClaimOrFree(wrong).found);
+  }
+  EXPECT_TRUE(arena.ClaimOrFree(kElsewhere + 64).found);
+  EXPECT_TRUE(arena.ClaimOrFree(kElsewhere).found);
 }
 
 // Rows: AL-05
@@ -122,8 +121,7 @@ TEST(ArenaTest, AllocatesNothingUnlessMapped) {
   // What there is can be used and freed still.
   buffer->data[7] = std::byte{1};
   arena.MarkDelivered(*buffer);
-  ASSERT_EQ(arena.Claim(buffer->address()), buffer);
-  arena.Free(*buffer);
+  EXPECT_TRUE(arena.ClaimOrFree(buffer->address()).found);
   EXPECT_EQ(arena.usage().buffers, 0u);
 }
 
@@ -339,7 +337,7 @@ TEST(ArenaTest, OneThatIsMadeAgainIsLikeANewOne) {
   arena.MarkDelivered(*first);
   const std::uint64_t address = first->address();
   EXPECT_TRUE(arena.ClaimOrFree(address).found);
-  EXPECT_EQ(arena.Claim(address), nullptr);
+  EXPECT_FALSE(arena.ClaimOrFree(address).found);
   EXPECT_TRUE(arena.ListBuffers().empty());
   EXPECT_EQ(arena.usage().buffers, 0u);
   EXPECT_EQ(arena.usage().free_bytes, 2 * kPage);
@@ -420,18 +418,19 @@ TEST(ArenaTest, OnlyTheStartOfADeliveredBufferCanBeClaimed) {
   ASSERT_EQ(arena.Map(kPage), Errc::kOk);
   Buffer* const buffer = Allocate(arena, 64);
   const std::uint64_t at = buffer->address();
-  EXPECT_EQ(arena.Claim(at), nullptr);  // In flight.
+  EXPECT_FALSE(arena.ClaimOrFree(at).found);  // In flight.
+  buffer->clear_on_free = true;
   arena.MarkDelivered(*buffer);
   EXPECT_EQ(arena.usage().delivered, 1u);
   for (const std::uint64_t wrong : {std::uint64_t{0}, at - 8, at + 1, at + 8,
                                     at + 64, at + kPage, ~std::uint64_t{0}}) {
-    EXPECT_EQ(arena.Claim(wrong), nullptr) << wrong - at;
+    EXPECT_FALSE(arena.ClaimOrFree(wrong).found) << wrong - at;
   }
-  EXPECT_EQ(arena.Claim(at), buffer);
-  EXPECT_EQ(arena.Claim(at), nullptr);  // Claimed.
+  EXPECT_EQ(arena.ClaimOrFree(at).buffer, buffer);
+  EXPECT_FALSE(arena.ClaimOrFree(at).found);  // Claimed.
   EXPECT_EQ(arena.usage().delivered, 0u);
   arena.Free(*buffer);
-  EXPECT_EQ(arena.Claim(at), nullptr);  // Freed.
+  EXPECT_FALSE(arena.ClaimOrFree(at).found);  // Freed.
 }
 
 TEST(ArenaTest, OrphansCannotBeClaimedAndGoWhenItRetires) {
@@ -442,7 +441,7 @@ TEST(ArenaTest, OrphansCannotBeClaimedAndGoWhenItRetires) {
   Buffer* const carried = Allocate(arena, 64);
   arena.MarkOrphaned(*orphan);
   arena.MarkDelivered(*delivered);
-  EXPECT_EQ(arena.Claim(orphan->address()), nullptr);
+  EXPECT_FALSE(arena.ClaimOrFree(orphan->address()).found);
   arena.Retire();
   EXPECT_EQ(arena.usage().buffers, 1u);
   EXPECT_EQ(arena.usage().free_async, kPage / 2);
@@ -461,6 +460,7 @@ TEST(ArenaTest, OfThreadsThatClaimABufferExactlyOneWins) {
   std::vector<Buffer*> buffers;
   for (std::size_t i = 0; i < kBuffers; ++i) {
     buffers.push_back(Allocate(arena, 8));
+    buffers.back()->clear_on_free = i % 2 == 0;  // Is claimed, not freed.
     arena.MarkDelivered(*buffers.back());
   }
   const std::uint64_t base = arena.usage().address;
@@ -470,10 +470,9 @@ TEST(ArenaTest, OfThreadsThatClaimABufferExactlyOneWins) {
     ++ready;
     while (ready < 2) std::this_thread::yield();
     for (std::size_t i = 0; i < kBuffers; ++i) {
-      if (Buffer* const mine = arena.Claim(base + i * 8)) {
-        arena.Free(*mine);
-        ++won;
-      }
+      const auto mine = arena.ClaimOrFree(base + i * 8);
+      if (mine.buffer != nullptr) arena.Free(*mine.buffer);
+      if (mine.found) ++won;
     }
   };
   {

@@ -59,22 +59,22 @@ TEST(FetchToWriteTest, ChangesNothing) {
   std::array<unsigned char, 1024> bytes = {};
   std::iota(bytes.begin(), bytes.end(), static_cast<unsigned char>(1));
   const auto before = bytes;
-  FetchToWrite(AddressOf(bytes.data()), bytes.size() / kCacheLine);
+  FetchToWrite(bytes.data(), bytes.size() / kCacheLine);
   EXPECT_EQ(bytes, before);
 }
 
 // As a prefetch may do: neither has to be there.
 TEST(FetchToWriteTest, TakesAnyAddress) {
   constexpr std::size_t kBytes = 4096;
-  FetchToWrite(0, 2);
-  FetchToWrite(~std::uintptr_t{0}, 2);
+  FetchToWrite(nullptr, 2);
+  FetchToWrite(reinterpret_cast<const void*>(~std::uintptr_t{0}), 2);
   for (const int protection : {PROT_NONE, PROT_READ}) {
     void* const page =
         ::mmap(nullptr, kBytes, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     ASSERT_NE(page, MAP_FAILED);
-    FetchToWrite(AddressOf(page), kBytes / kCacheLine + 1);
+    FetchToWrite(page, kBytes / kCacheLine + 1);
     EXPECT_EQ(::munmap(page, kBytes), 0);
-    FetchToWrite(AddressOf(page), 1);
+    FetchToWrite(page, 1);
   }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Errc and Outcome: values are those of errno, names are those of the errnos.
+// Errc: values are those of errno, names are those of the errnos.
 
 #include "binderlite/wire/errc.h"
 
@@ -29,6 +29,7 @@ constexpr Case kAll[] = {
     {Errc::kInvalid, EINVAL, "EINVAL"},
     {Errc::kBusy, EBUSY, "EBUSY"},
     {Errc::kNotPermitted, EPERM, "EPERM"},
+    {Errc::kNoEntry, ENOENT, "ENOENT"},
     {Errc::kNoMemory, ENOMEM, "ENOMEM"},
     {Errc::kNoSpace, ENOSPC, "ENOSPC"},
     {Errc::kProtocol, EPROTO, "EPROTO"},
@@ -50,25 +51,6 @@ TEST(ErrcTest, ValuesAreDistinct) {
   std::set<int> values;
   for (const Case& c : kAll) values.insert(static_cast<int>(c.error));
   EXPECT_EQ(values.size(), std::size(kAll));
-}
-
-TEST(OutcomeTest, SuccessByDefault) {
-  const Outcome outcome;
-  EXPECT_TRUE(outcome.ok());
-  EXPECT_EQ(outcome.reply, Br::BR_OK);
-  EXPECT_EQ(outcome.error, Errc::kOk);
-}
-
-TEST(OutcomeTest, FailuresAreTheReplyThatTheSenderReads) {
-  constexpr Outcome kFailed = Outcome::Failed(Errc::kNoSpace);
-  EXPECT_FALSE(kFailed.ok());
-  EXPECT_EQ(kFailed.reply, Br::BR_FAILED_REPLY);
-  EXPECT_EQ(kFailed.error, Errc::kNoSpace);
-  // Dead without an errno is a failure as well (TX-16).
-  constexpr Outcome kDead = Outcome::Dead(Errc::kOk);
-  EXPECT_FALSE(kDead.ok());
-  EXPECT_EQ(kDead.reply, Br::BR_DEAD_REPLY);
-  EXPECT_EQ(kDead.error, Errc::kOk);
 }
 
 }  // namespace

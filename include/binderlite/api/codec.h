@@ -753,10 +753,11 @@ template <class... Ts>
 void WriteArguments(Writer& writer, const Ts&... values) {
   (WriteValue(writer, values), ...);
 }
-// Reads what WriteArguments has written, each as ReadArgument does.
+// Reads what WriteArguments has written, each as ReadArgument does; more may
+// follow. False: the Reader has failed.
 template <class... Ts>
 [[nodiscard]] bool ReadArguments(Reader& reader, Ts&... values) {
-  return (... && ReadArgument(reader, values)) && reader.Finish();
+  return (... && ReadArgument(reader, values)) && reader.ok();
 }
 
 }  // namespace binderlite

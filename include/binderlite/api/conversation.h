@@ -81,12 +81,13 @@ class Conversation {
     }
     return count;
   }
-  // Serves `incoming`, which is not the answer to a call of ours. `here`: its
-  // caller is in `process`, and waits on this OS thread.
+  // The caller of a call that is served on its OS thread: where it is, and what
+  // it listens to. Null: it waits on another one.
   struct Here {
     const sync::StopSignals* stops = nullptr;
     const AnyProcess* process = nullptr;
   };
+  // Serves `incoming`, which is not the answer to a call of ours.
   void Handle(const Incoming& incoming, const Here& here = {});
   // Sends what Handle has left to be sent with the next read, and does what
   // that brings about.
@@ -272,8 +273,7 @@ Status Conversation<L>::Call(std::uint32_t handle, const Request& request,
                      !request.read(reader, request.result)) {
             status = Status(
                 StatusCode::kMalformed, Delivery::kYes,
-                std::string("the result cannot be read: ") +
-                    (reader.why() != nullptr ? reader.why() : "it is invalid"));
+                std::string("the result cannot be read: ") + reader.why());
           }
         }
         (void)thread_.FreeBuffer(reply.buffer);

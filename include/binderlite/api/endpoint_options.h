@@ -47,10 +47,11 @@ struct EndpointOptions {
   std::uint32_t loopers = 1;
   // The most that there may be; fewer than `loopers` counts as that.
   std::uint32_t max_loopers = 16;
-  // While closing: told of the handlers that have not returned, every
-  // `report_after`. Default: one line each on stderr.
+  // While it is being closed: how often it reports the handlers that have not
+  // returned.
   std::chrono::nanoseconds report_after = std::chrono::seconds(10);
-  // Called by the thread that closes, with no lock held.
+  // Is given these reports, by the thread that closes, with no lock held.
+  // Empty: a line for each handler on stderr.
   std::function<void(const std::vector<RunningCall>&)> on_stuck = {};
 };
 

@@ -70,8 +70,8 @@ class LocalObject final : public ApiObject,
     process_->Forget(ptr_);
   }
 
-  // Before it is given to anybody. `handler` stays the caller's, which keeps it
-  // as long as the object; null: the method is not implemented.
+  // Before it is given to anybody, once for each code. Keeps `handler`; null:
+  // the method is not implemented.
   void Add(std::uint32_t code, std::shared_ptr<Handler> handler) {
     if (handler == nullptr) return;
     const auto at = std::lower_bound(

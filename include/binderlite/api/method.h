@@ -30,6 +30,7 @@
 #ifndef BINDERLITE_API_METHOD_H_
 #define BINDERLITE_API_METHOD_H_
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -70,20 +71,19 @@ template <class>
 inline constexpr bool kNever = false;
 
 template <class T>
-inline constexpr bool kIsAnswer = std::is_same_v<T, Status>;
+inline constexpr bool kIsResult = false;
 template <class T>
-inline constexpr bool kIsAnswer<Result<T>> = true;
+inline constexpr bool kIsResult<Result<T>> = true;
+
+// What every call answers already.
+template <class T>
+inline constexpr bool kIsAnswer = std::is_same_v<T, Status> || kIsResult<T>;
 
 // How an argument is taken by a call: small ones by value.
 template <class T>
 using In = std::conditional_t<std::is_arithmetic_v<T> || std::is_enum_v<T> ||
                                   std::is_same_v<T, std::string_view>,
                               T, const T&>;
-
-template <class T>
-inline constexpr bool kIsResult = false;
-template <class T>
-inline constexpr bool kIsResult<Result<T>> = true;
 
 template <class T>
 inline constexpr bool kIsView = std::is_same_v<T, std::string_view>;
@@ -131,10 +131,8 @@ class HandlerOf final : public Handler {
         [&](Args&... each) { return ReadArguments(arguments, each...); },
         values);
     if (!valid) {
-      reply.Fail(Status(StatusCode::kMalformed, Delivery::kYes,
-                        arguments.why() != nullptr
-                            ? arguments.why()
-                            : "the arguments are invalid"));
+      reply.Fail(
+          Status(StatusCode::kMalformed, Delivery::kYes, arguments.why()));
       return;
     }
     const auto call = [&]() -> decltype(auto) {
@@ -197,7 +195,7 @@ class HandlerOf final : public Handler {
 
 // Whether a handler may return T for a result R.
 template <class T, class R>
-consteval bool IsAnswer() {
+consteval bool MayBeReturned() {
   using Plain = std::remove_cvref_t<T>;
   if constexpr (std::is_same_v<Plain, Status>) {
     return true;
@@ -227,9 +225,9 @@ class MethodOf<kTheCode, kIsOneWay, R(Raw...)> : public MethodBase {
                 "binderlite: a one-way method has no result: its signature "
                 "returns void");
   static_assert(!kIsAnswer<R>,
-                "binderlite: a Result is not a type of arguments or results: "
-                "declare the value; every call answers a Result of it, and so "
-                "may its handler");
+                "binderlite: Result and Status are not types of arguments or "
+                "results: declare the value, or void; every call answers a "
+                "Result of it, and so may its handler");
   static_assert(!std::is_reference_v<R> && !kIsView<R>,
                 "binderlite: a result cannot be a view or a reference, since "
                 "what it shows would be gone: use std::string or std::vector");
@@ -342,10 +340,10 @@ class MethodOf<kTheCode, kIsOneWay, R(Raw...)> : public MethodBase {
  private:
   template <class Returned, class F>
   void Take(F&& function) {
-    static_assert(IsAnswer<Returned, R>(),
+    static_assert(MayBeReturned<Returned, R>(),
                   "binderlite: what this handler returns is neither the "
                   "method's result, nor a Result of it, nor a Status");
-    if constexpr (IsAnswer<Returned, R>()) {
+    if constexpr (MayBeReturned<Returned, R>()) {
       handler_ = std::make_shared<
           HandlerOf<std::remove_cvref_t<F>, R, std::remove_cvref_t<Raw>...>>(
           std::forward<F>(function));
@@ -505,8 +503,8 @@ template <class T>
 requires api_internal::kIsAnswer<T>
 struct Codec<T> {
   static_assert(api_internal::kNever<T>,
-                "binderlite: a Result is not a type of arguments or results: "
-                "send its value");
+                "binderlite: Result and Status are not types of arguments or "
+                "results: send the value");
 };
 template <class I>
 requires std::is_same_v<std::remove_cvref_t<decltype(I::kName)>, InterfaceName>

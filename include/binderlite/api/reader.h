@@ -32,6 +32,7 @@
 #include "binderlite/api/objects.h"
 #include "binderlite/api/writer.h"
 #include "binderlite/config.h"
+#include "binderlite/memory/align.h"
 #include "binderlite/wire/objects.h"
 
 namespace binderlite {
@@ -69,7 +70,7 @@ class Reader {
   // place. Null: there are not so many, and the Reader has failed.
   [[nodiscard]] const std::byte* Take(std::size_t size, std::size_t alignment) {
     BINDERLITE_ASSERT(alignment - 1 < api_internal::kMostAlignment);
-    const std::size_t at = api_internal::AlignUp(at_, alignment);
+    const std::size_t at = memory::AlignUp(at_, alignment);
     if (at > limit_ || size > limit_ - at) [[unlikely]] {
       Fail("the payload is too short");
       return nullptr;
@@ -170,8 +171,6 @@ class Reader {
   // Whether the payload ends here, and did not fail: an argument that is
   // optional and was added later is not there.
   [[nodiscard]] bool AtEnd() const { return ok() && at_ == size_; }
-  // The last word: whether all that was read was valid. More may follow.
-  [[nodiscard]] bool Finish() const { return ok(); }
 
  private:
   alignas(api_internal::kMostAlignment) static constexpr std::byte kNothing{};
@@ -192,7 +191,7 @@ class Reader {
   // object of another type may be shorter than T, but not than its header.
   template <class T>
   [[nodiscard]] bool Embedded(T& object) {
-    const std::size_t at = api_internal::AlignUp(at_, alignof(T));
+    const std::size_t at = memory::AlignUp(at_, alignof(T));
     if (next_ == offsets_.size() || offsets_[next_] != at || at > size_ ||
         sizeof(T) > size_ - at) {
       return Fail("no object here");

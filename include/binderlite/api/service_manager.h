@@ -10,8 +10,8 @@
 //   Watch    the listener is told of the service that there is, and of each
 //            that comes and goes, until Unwatch or its own death
 //
-// All but List answer kRefused where a permission hook says no. A service goes
-// by itself when its endpoint dies. libbinder: IServiceManager.
+// Add, Get and Watch answer kRefused where a permission hook says no. A service
+// goes by itself when its endpoint dies. libbinder: IServiceManager.
 
 #ifndef BINDERLITE_API_SERVICE_MANAGER_H_
 #define BINDERLITE_API_SERVICE_MANAGER_H_

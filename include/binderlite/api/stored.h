@@ -2,7 +2,7 @@
 //
 // StoredPayload: a payload that is kept in its endpoint: that of a call of its
 // own objects (api/loopback.h), and a result that its receiver has no room for
-// yet (api/transport.h). What the driver makes of one on its way, but for
+// yet (api/result_port.h). What the driver makes of one on its way, but for
 // memory and counts: objects stay what they are, descriptors are duplicated.
 //
 // No locks.

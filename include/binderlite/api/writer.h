@@ -29,6 +29,7 @@
 
 #include "binderlite/api/objects.h"
 #include "binderlite/config.h"
+#include "binderlite/memory/align.h"
 #include "binderlite/memory/copy.h"
 #include "binderlite/wire/objects.h"
 
@@ -43,10 +44,6 @@ template <class T>
 inline constexpr std::size_t kAlignment = sizeof(T) < kMostAlignment
                                               ? sizeof(T)
                                               : kMostAlignment;
-
-constexpr std::size_t AlignUp(std::size_t at, std::size_t alignment) {
-  return (at + alignment - 1) & ~(alignment - 1);
-}
 
 // How many structs may be within each other. The limit is the reader's, who
 // must not run out of stack; a writer has it so that it is noticed early.
@@ -91,7 +88,7 @@ class Writer {
   // caller fills all of them. Null: there is no room, and they are counted.
   [[nodiscard]] std::byte* Append(std::size_t size, std::size_t alignment) {
     BINDERLITE_ASSERT(alignment - 1 < api_internal::kMostAlignment);
-    const std::size_t at = api_internal::AlignUp(size_, alignment);
+    const std::size_t at = memory::AlignUp(size_, alignment);
     // Once something has not fitted, nothing does: size_ is above capacity_.
     if (at > capacity_ || size > capacity_ - at) [[unlikely]] {
       Count(at, size);

@@ -27,8 +27,10 @@
 #include "binderlite/core/buffer.h"
 #include "binderlite/core/spares.h"
 #include "binderlite/core/table.h"
+#include "binderlite/memory/align.h"
 #include "binderlite/memory/mapping.h"
 #include "binderlite/memory/range_allocator.h"
+#include "binderlite/sync/cache_line.h"
 #include "binderlite/sync/mutex_lock.h"
 #include "binderlite/wire/errc.h"
 
@@ -57,10 +59,9 @@ class Arena {
   // has been mapped before, even if unmapped since; kInvalid for size 0;
   // kNoMemory when the address space does not have it.
   Errc Map(std::size_t size) {
-    constexpr std::size_t kPage = 4096;
     if (size == 0) return Errc::kInvalid;
     if (size > kMaxSize) size = kMaxSize;
-    size = (size + kPage - 1) & ~(kPage - 1);
+    size = memory::AlignUp(size, memory::kPageSize);
     memory::Mapping mapping(size);
     if (mapping.data() == nullptr) return Errc::kNoMemory;
     const auto address = reinterpret_cast<std::uint64_t>(mapping.data());
@@ -160,24 +161,17 @@ class Arena {
   // more until the Proc is torn down (DT-05).
   void MarkOrphaned(Buffer<L>& buffer) { Leave(buffer, State::kOrphaned); }
 
-  // Handles BC_FREE_BUFFER: the delivered buffer at exactly `address`, which
-  // from now on only the caller may free; nullptr when there is none.
-  [[nodiscard]] Buffer<L>* Claim(std::uint64_t address) {
-    sync::MutexLock lock(mu_);
-    Buffer<L>* const buffer = FindDelivered(address);
-    if (buffer != nullptr) SetState(*buffer, State::kInFlight);
-    return buffer;
-  }
-
   struct Returned {
     bool found = false;
-    Buffer<L>* buffer = nullptr;  // The caller's to free, as by Claim.
+    Buffer<L>* buffer = nullptr;  // The caller's to free.
     // Otherwise it has been freed, and this is left of it: the node that it was
     // sent to, with its local strong count; empty: it was a reply.
     Pin<Node<L>> target;
     bool is_async = false;
   };
-  // Claims a buffer, and frees it if nothing is to be done with it before.
+  // Handles BC_FREE_BUFFER: frees the delivered buffer at exactly `address`,
+  // or, if something is to be done with it before, makes that the caller's, and
+  // the caller the only one who may free it.
   [[nodiscard]] Returned ClaimOrFree(std::uint64_t address) {
     Returned returned;
     sync::MutexLock lock(mu_);
@@ -217,7 +211,7 @@ class Arena {
     buffers_.ForEach([&left](Buffer<L>& buffer) {
       State seen = State::kInFlight;
       // Whoever carries it finds out, unless this finds that it has been left.
-      if (!buffer.state_.compare_exchange_strong(seen, State::kAbandoned)) {
+      if (!buffer.state_.compare_exchange_strong(seen, State::kOutlived)) {
         left.push_back(&buffer);
       }
     });
@@ -299,7 +293,7 @@ class Arena {
 
   static State StateOf(const Buffer<L>& buffer) {
     const State state = buffer.state_.load(std::memory_order_acquire);
-    return state == State::kAbandoned ? State::kInFlight : state;
+    return state == State::kOutlived ? State::kInFlight : state;
   }
   static void SetState(Buffer<L>& buffer, State state) {
     buffer.state_.store(state, std::memory_order_release);
@@ -367,7 +361,7 @@ class Arena {
   void Leave(Buffer<L>& buffer, State state) {
     State seen = State::kInFlight;
     if (buffer.state_.compare_exchange_strong(seen, state)) return;
-    BINDERLITE_ASSERT(seen == State::kAbandoned);
+    BINDERLITE_ASSERT(seen == State::kOutlived);
     const std::unique_ptr<Buffer<L>> gone(&buffer);  // After the lock.
     sync::MutexLock lock(mu_);
     GiveBack(buffer);
@@ -435,13 +429,13 @@ class Arena {
     constexpr std::size_t kHarmless = std::size_t{1} << 30;
     if ((layout.data_size | layout.offsets_size | layout.extra_size) <
         kHarmless) {
-      total = layout.extra_at() + ((layout.extra_size + 7) & ~std::size_t{7});
+      total = layout.extra_at() + memory::AlignUp(layout.extra_size, 8);
       if (total < 8) total = 8;
       return true;
     }
     for (const std::size_t part :
          {layout.data_size, layout.offsets_size, layout.extra_size}) {
-      const std::size_t rounded = (part + 7) & ~std::size_t{7};
+      const std::size_t rounded = memory::AlignUp(part, 8);
       if (rounded < part || total + rounded < total) return false;
       total += rounded;
     }

@@ -24,9 +24,10 @@
 
 #include "binderlite/core/pin.h"
 #include "binderlite/core/rare.h"
-#include "binderlite/core/shard.h"
 #include "binderlite/core/table.h"
 #include "binderlite/fwd.h"
+#include "binderlite/memory/align.h"
+#include "binderlite/sync/cache_line.h"
 
 namespace binderlite::core {
 
@@ -42,7 +43,7 @@ enum class BufferState : std::uint8_t {
   kInFlight,   // Its carrier's.
   kDelivered,  // Its Proc may free it.
   kOrphaned,   // Nobody's, until the arena goes.
-  kAbandoned,  // In flight, and the arena has gone already.
+  kOutlived,   // In flight, and the arena has gone already.
   kResting,    // Freed, and kept by the arena for the next one.
 };
 
@@ -60,10 +61,10 @@ class alignas(kCacheLine) Buffer : public TableLink<Buffer<L>> {
     std::size_t extra_size = 0;
 
     [[nodiscard]] std::size_t offsets_at() const {
-      return (data_size + 7) & ~std::size_t{7};
+      return memory::AlignUp(data_size, 8);
     }
     [[nodiscard]] std::size_t extra_at() const {
-      return offsets_at() + ((offsets_size + 7) & ~std::size_t{7});
+      return offsets_at() + memory::AlignUp(offsets_size, 8);
     }
   };
 

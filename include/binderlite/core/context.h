@@ -31,10 +31,10 @@
 #include "binderlite/core/priority.h"
 #include "binderlite/core/proc.h"
 #include "binderlite/core/quirks.h"
-#include "binderlite/core/shard.h"
 #include "binderlite/core/stats.h"
 #include "binderlite/core/table.h"
 #include "binderlite/fwd.h"
+#include "binderlite/sync/cache_line.h"
 #include "binderlite/sync/mutex_lock.h"
 #include "binderlite/sync/spinning.h"
 #include "binderlite/wire/errc.h"
@@ -59,7 +59,7 @@ struct ContextOptions {
 namespace core {
 
 // The Procs of one or more Contexts by their pid: those that BINDER_FREEZE
-// finds. `mu` is a leaf.
+// finds. `mu_` is a leaf.
 template <class L>
 class ProcRegistry {
  public:
@@ -128,6 +128,12 @@ class Context : public Pinned<Context<L>> {
   // What Procs that are gone have counted.
   CommandTotals retired_commands ABSL_GUARDED_BY(mu);
 
+  // The node behind handle 0, or empty.
+  [[nodiscard]] Pin<Node<L>> Manager() const {
+    sync::MutexLock lock(mu);
+    return manager;
+  }
+
   // A new number for an object, larger than all before.
   [[nodiscard]] std::uint64_t NextOrder() {
     return last_id_.fetch_add(1, std::memory_order_relaxed) + 1;
@@ -138,9 +144,7 @@ class Context : public Pinned<Context<L>> {
   }
 
   // Fetches the line that NextOrder writes.
-  void FetchOrder() const {
-    FetchToWrite(reinterpret_cast<std::uintptr_t>(&last_id_), 1);
-  }
+  void FetchOrder() const { FetchToWrite(&last_id_, 1); }
 
   // The driver is at `point` as `tid` of `pid`.
   void At(Point point, std::int32_t pid, std::int32_t tid) const {

@@ -20,6 +20,7 @@
 #include <utility>
 
 #include "binderlite/core/shard.h"
+#include "binderlite/sync/cache_line.h"
 
 namespace binderlite::core {
 

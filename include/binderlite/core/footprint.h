@@ -22,13 +22,14 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "binderlite/core/shard.h"
+#include "binderlite/sync/cache_line.h"
 
 namespace binderlite::core {
 
-// Begins to fetch `lines` cache lines, the first of which contains `address`,
-// to be written. Any address will do; nothing happens where there is no memory.
-inline void FetchToWrite(std::uintptr_t address, std::size_t lines) {
+// Begins to fetch `lines` cache lines, the first of which contains `place`, to
+// be written. Any address will do; nothing happens where there is no memory.
+inline void FetchToWrite(const void* place, std::size_t lines) {
+  auto address = reinterpret_cast<std::uintptr_t>(place);
   for (std::size_t i = 0; i < lines; ++i, address += kCacheLine) {
 #if defined(__x86_64__)
     // __builtin_prefetch becomes a fetch to read, unless the compiler is told
@@ -56,7 +57,7 @@ class Spot {
   [[nodiscard]] std::uintptr_t address() const { return spot_ & ~kTwice; }
   // Fetches `lines` from there on, if it is expected.
   void Fetch(std::size_t lines) const {
-    if (expected()) FetchToWrite(spot_, lines);
+    if (expected()) FetchToWrite(reinterpret_cast<const void*>(spot_), lines);
   }
 
  private:
@@ -87,10 +88,11 @@ struct Footprint {
     Spot node;
   };
   Received received;
-  // Whom these are about: where the last call went, and the last reply; and the
-  // caller of what has been read last. Threads.
+  // The thread that the last reply went to, and the caller of the call that has
+  // been read last; only compared.
   const void* reply_to = nullptr;
   const void* caller = nullptr;
+  // The handle that the last call went to.
   std::uint32_t call_to = 0;
   // Which of `transactions` is next.
   std::uint32_t turn = 0;

@@ -3,21 +3,20 @@
 // Freeze: one registration for the freezing and thawing of a node's owner, made
 // through a Ref.
 //
-//   state                event                          what happens
-//   -------------------  -----------------------------  -----------------------
-//   idle, on its Ref     owner is frozen or thawed      queued, with the state
-//   queued               owner is frozen or thawed      the queued state
-//   changes queued               read (BR_FROZEN_BINDER)        on the
-//   delivered list delivered            owner's state changes          to be
-//   resent delivered            BC_FREEZE_NOTIFICATION_DONE    idle, or queued
-//   again if
-//                                                       it is to be resent
-//   idle, queued         BC_CLEAR_FREEZE_NOTIFICATION   off its Ref, queued as
-//                                                       kClearFreeze...
-//   delivered            BC_CLEAR_FREEZE_NOTIFICATION   off its Ref, cleared
-//   delivered, cleared   BC_FREEZE_NOTIFICATION_DONE    queued as
-//   kClearFreeze... queued kClear...     read (..._DONE) destroyed any, on its
-//   Ref      the Ref's last count goes      destroyed silently
+//   state               event                         what happens
+//   ------------------  ----------------------------  -------------------------
+//   idle, on its Ref    owner is frozen or thawed     queued, with the state
+//   queued              owner is frozen or thawed     the queued state changes
+//   queued              read (BR_FROZEN_BINDER)       on the delivered list
+//   delivered           owner's state changes         to be resent
+//   delivered           BC_FREEZE_NOTIFICATION_DONE   idle, or queued again if
+//                                                     it is to be resent
+//   idle, queued        BC_CLEAR_FREEZE_NOTIFICATION  off its Ref, queued as
+//                                                     kClearFreeze...
+//   delivered           BC_CLEAR_FREEZE_NOTIFICATION  off its Ref, cleared
+//   delivered, cleared  BC_FREEZE_NOTIFICATION_DONE   queued as kClearFreeze...
+//   queued kClear...    read (..._DONE)               destroyed
+//   any, on its Ref     the Ref's last count goes     destroyed silently
 //
 // Everything but the cookie is guarded by the queues mutex of the Proc that
 // holds the Ref. While it is on its Ref the Ref owns it, afterwards the list it

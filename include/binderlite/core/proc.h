@@ -36,7 +36,6 @@
 #include "binderlite/core/policy.h"
 #include "binderlite/core/readiness.h"
 #include "binderlite/core/ref.h"
-#include "binderlite/core/shard.h"
 #include "binderlite/core/spares.h"
 #include "binderlite/core/stats.h"
 #include "binderlite/core/table.h"
@@ -44,6 +43,7 @@
 #include "binderlite/core/work.h"
 #include "binderlite/fwd.h"
 #include "binderlite/memory/user_memory.h"
+#include "binderlite/sync/cache_line.h"
 #include "binderlite/sync/mutex_lock.h"
 #include "binderlite/wire/errc.h"
 

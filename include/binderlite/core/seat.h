@@ -79,17 +79,16 @@ class Seat {
   };
 
   [[nodiscard]] bool Holds(const Thread<L>& thread) const {
-    return Find(thread) != nullptr;
+    return Find(&thread) != nullptr;
   }
   // That which `thread` took last; it has one.
   [[nodiscard]] const Place& PlaceOf(const Thread<L>& thread) const {
-    return *Find(thread);
+    return *Find(&thread);
   }
 
   // The thread that `hint` points to if that sits here; else it may be gone.
   [[nodiscard]] Thread<L>* Recognize(const Thread<L>* hint) const {
-    const Place* place = top_;
-    while (place != nullptr && place->thread != hint) place = place->below_;
+    const Place* const place = Find(hint);
     return place != nullptr ? place->thread : nullptr;
   }
 
@@ -107,9 +106,9 @@ class Seat {
   const Serve serve;
 
  private:
-  [[nodiscard]] const Place* Find(const Thread<L>& thread) const {
+  [[nodiscard]] const Place* Find(const Thread<L>* thread) const {
     const Place* place = top_;
-    while (place != nullptr && place->thread != &thread) place = place->below_;
+    while (place != nullptr && place->thread != thread) place = place->below_;
     return place;
   }
 

@@ -15,11 +15,9 @@
 #include <array>
 #include <cstddef>
 
-namespace binderlite::core {
+#include "binderlite/sync/cache_line.h"
 
-inline constexpr std::size_t kCacheLine = 64;
-// Two cache lines: processors fetch them in pairs.
-inline constexpr std::size_t kFalseSharing = 2 * kCacheLine;
+namespace binderlite::core {
 
 // One T for each processor, or for a few that have to share when there are more
 // than kCount.

@@ -19,7 +19,6 @@
 #include "binderlite/core/counts.h"
 #include "binderlite/core/footprint.h"
 #include "binderlite/core/pin.h"
-#include "binderlite/core/shard.h"
 #include "binderlite/core/spares.h"
 #include "binderlite/core/stats.h"
 #include "binderlite/core/table.h"
@@ -27,6 +26,7 @@
 #include "binderlite/core/transaction.h"
 #include "binderlite/core/work.h"
 #include "binderlite/fwd.h"
+#include "binderlite/sync/cache_line.h"
 #include "binderlite/wire/commands.h"
 #include "binderlite/wire/structs.h"
 
@@ -59,8 +59,8 @@ struct ReturnError : Work {
   std::atomic<Br> command_{Br::BR_OK};
 };
 
-// A value that is guarded by a mutex, but that its owner may look at without:
-// null or false is what others do not change.
+// A value that is guarded by a mutex, but that its own thread may read without
+// it: from null or false nobody else changes it.
 template <class T>
 class Peekable {
  public:
@@ -114,14 +114,14 @@ class alignas(kFalseSharing) Thread : public Pinned<Thread<L>>,
 
   CommandCounts commands;
   LiveCounts::Share made;  // By its calls, and ended.
-  // Memory for what its calls make; touched by its calls alone.
-  // How many it needs for its own calls; more are for those who send to it.
+  // How many spare transactions its own calls need; the others are for those
+  // who send to it.
   static constexpr std::size_t kOwnSpares = 4;
+  // Memory for what its calls make; touched by its calls alone.
   Spares<Transaction<L>> spare_transactions{2 * kOwnSpares};
   Spares<Completion> spare_completions{8};
 
-  ExtendedError extended_error ABSL_GUARDED_BY(proc->queues_mu) = {
-      0, static_cast<std::uint32_t>(Br::BR_OK), 0};
+  ExtendedError extended_error ABSL_GUARDED_BY(proc->queues_mu) = NoError();
   // While it is lent to an OS thread that serves its own call with it: the Task
   // in whose parker that one sleeps. See core/seat.h. Alive: it is making a
   // call.

@@ -44,9 +44,9 @@
 #include "binderlite/core/file.h"
 #include "binderlite/core/pin.h"
 #include "binderlite/core/rare.h"
-#include "binderlite/core/shard.h"
 #include "binderlite/core/work.h"
 #include "binderlite/fwd.h"
+#include "binderlite/sync/cache_line.h"
 #include "binderlite/sync/mutex_lock.h"
 #include "binderlite/wire/commands.h"
 #include "binderlite/wire/flags.h"
@@ -162,6 +162,10 @@ class alignas(kCacheLine) Transaction : public Work {
   }
   [[nodiscard]] bool IsServedBy(const Thread<L>& thread) const {
     return to_thread.load(std::memory_order_acquire) == &thread;
+  }
+  // What lies below it on the stack of `thread`. With its queues mutex held.
+  [[nodiscard]] Transaction* Below(const Thread<L>& thread) const {
+    return IsServedBy(thread) ? to_parent : from_parent.load();
   }
   [[nodiscard]] bool is_answered_early() const {
     return early_reply != nullptr || early_failure != Br::BR_OK;

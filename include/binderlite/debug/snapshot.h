@@ -120,12 +120,12 @@ ThreadSnapshot TakeThread(const core::Thread<L>& thread, Seen<L>& seen)
   s.process_todo = thread.process_todo;
   s.work = TakeList<L>(thread.todo, seen);
   s.todo = TypesOf(s.work);
-  for (const core::Transaction<L>* t = thread.stack; t != nullptr;) {
+  for (const core::Transaction<L>* t = thread.stack; t != nullptr;
+       t = t->Below(thread)) {
     See<L>(t, seen);
     const bool incoming = t->IsServedBy(thread);
     s.stack.push_back({t->id, incoming, TakeTransaction<L>(*t)});
     if (!incoming) See<L>(t->early_reply, seen);
-    t = incoming ? t->to_parent : t->from_parent.load();
   }
   sync::MutexLock waiters(thread.proc->waiters_mu);
   s.waiting = thread.is_waiting;

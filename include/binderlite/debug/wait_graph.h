@@ -195,16 +195,14 @@ void TakeThread(const core::Thread<L>& thread, ProcFacts<L>& facts)
   };
   (void)TakeList<L>(thread.todo, thread.tid, facts.calls);
   const core::Transaction<L>* const top = thread.stack;
-  for (const core::Transaction<L>* t = top; t != nullptr;) {
-    const bool incoming = t->IsServedBy(thread);
-    if (incoming) {
+  for (const core::Transaction<L>* t = top; t != nullptr;
+       t = t->Below(thread)) {
+    if (t->IsServedBy(thread)) {
       if (fact.serves == 0) fact.serves = t->id;
     } else {
       if (t == top) fact.waits = t->id;
       facts.calls.Add(FactOf<L>(*t, CallPlace::kOnItsWay));
     }
-    t = incoming ? t->to_parent
-                 : t->from_parent.load(std::memory_order_relaxed);
   }
   {
     sync::MutexLock waiters(thread.proc->waiters_mu);

@@ -8,8 +8,7 @@
 //   -----------------  --------  ----------------------------------------------
 //   kDeadlock          yes       none of some threads can go on before another
 //                                of them does
-//   kPossibleDeadlock  yes       the same, if a handler waits for the calls
-//   that
+//   kPossibleDeadlock  yes       the same, if a handler waits for calls that
 //                                other threads of its process make meanwhile,
 //                                which the driver cannot know
 //   kLockHeld          yes       the binder lock could not be had in time

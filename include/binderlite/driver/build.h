@@ -30,9 +30,11 @@
 #include "binderlite/core/proc.h"
 #include "binderlite/core/thread.h"
 #include "binderlite/core/transaction.h"
+#include "binderlite/driver/outcome.h"
 #include "binderlite/driver/payload.h"
 #include "binderlite/driver/target.h"
 #include "binderlite/driver/translate.h"
+#include "binderlite/memory/align.h"
 #include "binderlite/sync/locking.h"
 #include "binderlite/wire/errc.h"
 #include "binderlite/wire/flags.h"
@@ -56,7 +58,7 @@ struct Reserved {
 
 // Gives back what has not been used of it.
 template <LockingPolicy L>
-void Abandon(Reserved<L>& reserved) {
+void DropReserved(Reserved<L>& reserved) {
   if (core::Buffer<L>* const buffer = std::exchange(reserved.buffer, nullptr)) {
     if (reserved.target.node) DropTarget(*reserved.target.node);
     reserved.target.proc->arena.Free(*buffer);
@@ -86,7 +88,7 @@ Errc LabelOf(const core::Proc<L>& sender, std::string& label) {
              error != Errc::kOk) {
     return error;
   }
-  label.resize((label.size() + 8) & ~std::size_t{7});
+  label.resize(memory::AlignUp(label.size() + 1, 8));  // It ends with a NUL.
   return Errc::kOk;
 }
 
@@ -102,7 +104,7 @@ Outcome AllocateBuffer(const core::Proc<L>& sender, core::Proc<L>& receiver,
   if (node != nullptr && node->wants_security_context) {
     // Behind everything else, where no PTR object can reach it (SC-02, SC-03).
     error = LabelOf(sender, reserved.label);
-    const std::size_t room = (layout.extra_size + 7) & ~std::size_t{7};
+    const std::size_t room = memory::AlignUp(layout.extra_size, 8);
     if (error == Errc::kOk &&
         (room < layout.extra_size || room + reserved.label.size() < room)) {
       error = Errc::kInvalid;

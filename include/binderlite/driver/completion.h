@@ -34,7 +34,7 @@ namespace binderlite::driver {
 template <LockingPolicy L>
 void ResetExtendedError(core::Thread<L>& self, std::uint32_t id)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(self.proc->queues_mu) {
-  self.extended_error = {id, static_cast<std::uint32_t>(Br::BR_OK), 0};
+  self.extended_error = NoError(id);
 }
 
 // Made and destroyed in a call of `self`.

@@ -15,7 +15,7 @@
 //
 // Thread safety: a Context and a Proc may be used from everywhere at the same
 // time. A Thread makes one call at a time, from whichever OS thread; only
-// Interrupt and Kill may come from others meanwhile.
+// Interrupt, SetEnded and Kill may come from others meanwhile.
 //
 // Lifetime: handles keep what they need alive. Closing, killing or destroying
 // in any order is fine; calls that come too late answer kClosed or kKilled.

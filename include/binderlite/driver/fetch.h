@@ -13,8 +13,9 @@
 // One-ways are not: their receiver is busy with the same lines. Nor are calls
 // that are served on their caller's thread: all of it is here.
 //
-// Of a thread that is lent, its own OS thread may be about to return from its
-// wait, so that a guest leaves alone what is fetched after one.
+// While a thread is lent, its guest does not record what it receives
+// (SeeReceived): the thread's own OS thread, on its way out of its wait, may be
+// reading that record.
 //
 // No locks, and no effect but on time.
 
@@ -29,9 +30,9 @@
 #include "binderlite/core/footprint.h"
 #include "binderlite/core/node.h"
 #include "binderlite/core/proc.h"
-#include "binderlite/core/shard.h"
 #include "binderlite/core/thread.h"
 #include "binderlite/core/transaction.h"
+#include "binderlite/sync/cache_line.h"
 #include "binderlite/sync/locking.h"
 #include "binderlite/wire/flags.h"
 #include "binderlite/wire/structs.h"
@@ -81,17 +82,14 @@ void FetchToSend(const core::Thread<L>& self, const TransactionData& data,
 // one of the lines that are not here yet.
 template <LockingPolicy L>
 void FetchForRead(const core::Thread<L>& self, const core::Proc<L>& proc) {
-  core::FetchToWrite(reinterpret_cast<std::uintptr_t>(&proc.queues_mu),
-                     kQueuesLines);
-  core::FetchToWrite(reinterpret_cast<std::uintptr_t>(&self.is_dead),
-                     kThreadLines);
+  core::FetchToWrite(&proc.queues_mu, kQueuesLines);
+  core::FetchToWrite(&self.is_dead, kThreadLines);
   const core::Footprint::Received& received = self.footprint.received;
   received.transactions[self.footprint.turn].Fetch(
-      sizeof(core::Transaction<L>) / core::kCacheLine);
+      sizeof(core::Transaction<L>) / kCacheLine);
   received.buffer.Fetch(kBufferLines);
   received.payload.Fetch(kPayloadLines);
-  core::FetchToWrite(reinterpret_cast<std::uintptr_t>(&proc.arena),
-                     kArenaLines);
+  core::FetchToWrite(&proc.arena, kArenaLines);
   received.node.Fetch(kNodeLines);
 }
 

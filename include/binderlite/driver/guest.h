@@ -47,12 +47,12 @@ template <LockingPolicy L>
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->queues_mu) {
   base = nullptr;
   if (base_id == 0) return true;
-  for (core::Transaction<L>* t = thread.stack; t != nullptr;) {
+  for (core::Transaction<L>* t = thread.stack; t != nullptr;
+       t = t->Below(thread)) {
     if (t->id == base_id) {
       base = t;
       return true;
     }
-    t = t->IsServedBy(thread) ? t->to_parent : t->from_parent.load();
   }
   return false;
 }
@@ -195,10 +195,9 @@ void FinishServing(core::Thread<L>& thread, std::uint32_t base_id,
     core::Transaction<L>* base = nullptr;
     const bool at_base = FindBase(thread, base_id, base);
     if (at_base) {
-      for (core::Transaction<L>* t = thread.stack; t != base;) {
-        const bool served = t->IsServedBy(thread);
-        if (served) priority = t->saved_priority;
-        t = served ? t->to_parent : t->from_parent.load();
+      for (core::Transaction<L>* t = thread.stack; t != base;
+           t = t->Below(thread)) {
+        if (t->IsServedBy(thread)) priority = t->saved_priority;
       }
       unanswered = CutStack(thread, answered, given_up, base);
       DropErrors(thread);

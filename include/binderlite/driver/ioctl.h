@@ -4,7 +4,9 @@
 // header is about, as operations on a thread's record; and Dispatch, which
 // tells all of them apart.
 //
-// Locks: each operation says which; none is held across user memory.
+// Locks: the Context's, a node's and the queues mutex of the caller's Proc,
+// never two at once; those of driver/refcount.h for a handle. None is held
+// across user memory.
 // Kernel: binder_ioctl, binder_ioctl_write_read, binder_ioctl_set_ctx_mgr, ...
 
 #ifndef BINDERLITE_DRIVER_IOCTL_H_
@@ -125,9 +127,7 @@ Errc SetContextManager(core::Thread<L>& self, const FlatObject& object) {
 template <LockingPolicy L>
 [[nodiscard]] ExtendedError TakeExtendedError(core::Thread<L>& self) {
   sync::MutexLock queues(self.proc->queues_mu);
-  return std::exchange(
-      self.extended_error,
-      ExtendedError{0, static_cast<std::uint32_t>(Br::BR_OK), 0});
+  return std::exchange(self.extended_error, NoError());
 }
 
 // GET_NODE_DEBUG_INFO: the Proc's node with the smallest ptr above `after`; all
@@ -165,11 +165,7 @@ Errc GetNodeInfoForRef(core::Thread<L>& self, NodeInfoForRef& info) {
       info.reserved2 != 0 || info.reserved3 != 0) {
     return Errc::kInvalid;
   }
-  core::Pin<core::Node<L>> manager;
-  {
-    sync::MutexLock lock(context.mu);
-    manager = context.manager;
-  }
+  const core::Pin<core::Node<L>> manager = context.Manager();
   bool is_manager = false;
   if (manager) {
     core::Node<L>& node = *manager;

@@ -21,6 +21,7 @@
 #include "binderlite/core/transaction.h"
 #include "binderlite/core/work.h"
 #include "binderlite/driver/build.h"
+#include "binderlite/driver/outcome.h"
 #include "binderlite/driver/queue.h"
 #include "binderlite/driver/route.h"
 #include "binderlite/driver/target.h"

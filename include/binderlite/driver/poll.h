@@ -3,9 +3,9 @@
 // Polling: who could read now, and whom new work concerns.
 //
 // Readiness belongs to a thread, not to the Proc (PL-08). A thread that has
-// polled is a poller from then on (kLooperPoll). Somebody who watches a Proc as
-// a whole, as an epoll set watches a descriptor, is told of a Proc's
-// ReadinessListener about the pollers together; as long as no thread has
+// polled is a poller from then on (kLooperPoll). Whoever watches a Proc as a
+// whole, as an epoll set watches a descriptor, is told by the Proc's
+// ReadinessListener, about all pollers together; as long as no thread has
 // polled, all threads count as pollers, since any of them may be about to wait
 // in such a set. A thread that is in a call is not waiting there: what it could
 // read when the call is over is looked at then (see Survey). Nor is one whose

@@ -45,7 +45,7 @@ namespace binderlite {
 template <LockingPolicy L = FineGrained<>>
 class BasicProc {
  public:
-  // Not open.
+  // Not open: can be assigned to, tested, closed and destroyed, nothing else.
   BasicProc() = default;
   BasicProc(BasicProc&&) noexcept = default;
   BasicProc& operator=(BasicProc&& other) noexcept {

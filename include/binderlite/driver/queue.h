@@ -24,6 +24,7 @@
 #include "binderlite/core/transaction.h"
 #include "binderlite/driver/call_handler.h"
 #include "binderlite/driver/fetch.h"
+#include "binderlite/driver/outcome.h"
 #include "binderlite/driver/poll.h"
 #include "binderlite/driver/route.h"
 #include "binderlite/driver/stack.h"

@@ -359,11 +359,7 @@ Errc Acquire(core::Thread<L>& self, std::uint32_t handle, Strength strength) {
   core::Proc<L>& proc = *self.proc;
   core::Context<L>& context = *proc.context;
   if (handle == 0) {
-    core::Pin<core::Node<L>> manager;
-    {
-      sync::MutexLock lock(context.mu);
-      manager = context.manager;
-    }
+    const core::Pin<core::Node<L>> manager = context.Manager();
     if (manager) {
       bool own = false;
       {

@@ -177,11 +177,7 @@ void ReleaseNode(core::Node<L>& node, Wakeups<L>& wakeups) {
 template <LockingPolicy L>
 void ReleaseManager(core::Proc<L>& proc) {
   core::Context<L>& context = *proc.context;
-  core::Pin<core::Node<L>> manager;
-  {
-    sync::MutexLock lock(context.mu);
-    manager = context.manager;
-  }
+  const core::Pin<core::Node<L>> manager = context.Manager();
   if (!manager) return;
   {
     core::Node<L>& node = *manager;
@@ -436,11 +432,8 @@ void RunReaper(core::Context<L>& context) {
       proc.reset();
     }
     if (!procs.empty() || !told.empty()) continue;
-    if (stops) {
-      return;
-    } else {
-      (void)context.reaper_parker.Park(sync::StopSignals(), sync::kNoDeadline);
-    }
+    if (stops) return;
+    (void)context.reaper_parker.Park(sync::StopSignals(), sync::kNoDeadline);
   }
 }
 

@@ -38,6 +38,7 @@
 #include "binderlite/core/transaction.h"
 #include "binderlite/driver/build.h"
 #include "binderlite/driver/entry.h"
+#include "binderlite/driver/outcome.h"
 #include "binderlite/driver/refcount.h"
 #include "binderlite/driver/target.h"
 #include "binderlite/sync/locking.h"
@@ -93,7 +94,7 @@ class Reservation {
     const core::Pin<core::Proc<L>> receiver = reserved_.target.proc;
     driver::DriverEntry<L> entry(*receiver->context);
     entry.EnterToCleanUp();
-    driver::Abandon(reserved_);
+    driver::DropReserved(reserved_);
   }
 
  private:
@@ -135,13 +136,9 @@ Errc Reserve(core::Thread<L>& self, std::uint32_t handle, std::size_t size,
 template <LockingPolicy L>
 [[nodiscard]] std::optional<typename core::Arena<L>::Usage> UsageBehind(
     core::Proc<L>& proc, std::uint32_t handle) {
-  core::Pin<core::Node<L>> pin;
-  if (handle == 0) {
-    sync::MutexLock lock(proc.context->mu);
-    pin = proc.context->manager;
-  } else {
-    pin = NodeOfHandle(proc, handle, Strength::kStrong);
-  }
+  const core::Pin<core::Node<L>> pin =
+      handle == 0 ? proc.context->Manager()
+                  : NodeOfHandle(proc, handle, Strength::kStrong);
   if (!pin) return std::nullopt;
   core::Pin<core::Proc<L>> owner;
   {

@@ -32,6 +32,7 @@
 #include "binderlite/core/proc.h"
 #include "binderlite/core/thread.h"
 #include "binderlite/driver/translate.h"
+#include "binderlite/memory/align.h"
 #include "binderlite/memory/user_memory.h"
 #include "binderlite/sync/locking.h"
 #include "binderlite/wire/errc.h"
@@ -63,7 +64,7 @@ class Scatter {
     chunk.at = static_cast<std::size_t>(next_);
     const std::uint64_t address = to_.buffer.address() + chunk.at;
     // Before its parent is looked at: it is no error to need no room.
-    next_ += std::min<std::uint64_t>((object.length + 7) & ~std::uint64_t{7},
+    next_ += std::min<std::uint64_t>(memory::AlignUp(object.length, 8),
                                      end_ - next_);
     if ((object.flags & kBufferFlagHasParent) != 0) {
       constexpr std::uint64_t kAddress = sizeof(std::uint64_t);

@@ -26,6 +26,7 @@
 #include "binderlite/core/transaction.h"
 #include "binderlite/core/work.h"
 #include "binderlite/driver/given_up.h"
+#include "binderlite/driver/outcome.h"
 #include "binderlite/driver/route.h"
 #include "binderlite/driver/target.h"
 #include "binderlite/driver/transaction.h"
@@ -77,10 +78,9 @@ Outcome CheckStack(core::Thread<L>& self, Target<L>& target) {
 template <LockingPolicy L>
 [[nodiscard]] bool WaitsFor(const core::Thread<L>& thread, std::uint32_t id)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(thread.proc->queues_mu) {
-  for (const core::Transaction<L>* t = thread.stack; t != nullptr;) {
-    const bool served = t->IsServedBy(thread);
-    if (t->id == id) return !served && !t->is_answered_early();
-    t = served ? t->to_parent : t->from_parent.load();
+  for (const core::Transaction<L>* t = thread.stack; t != nullptr;
+       t = t->Below(thread)) {
+    if (t->id == id) return !t->IsServedBy(thread) && !t->is_answered_early();
   }
   return false;
 }

@@ -21,6 +21,7 @@
 #include "binderlite/core/policy.h"
 #include "binderlite/core/proc.h"
 #include "binderlite/core/thread.h"
+#include "binderlite/driver/outcome.h"
 #include "binderlite/driver/refcount.h"
 #include "binderlite/sync/locking.h"
 #include "binderlite/sync/mutex_lock.h"
@@ -55,8 +56,7 @@ Outcome ResolveTarget(core::Thread<L>& self, std::uint32_t handle,
   core::Pin<core::Node<L>> pin;
   core::Context<L>& context = *proc.context;
   if (handle == 0) {
-    sync::MutexLock lock(context.mu);
-    pin = context.manager;
+    pin = context.Manager();
     if (!pin) return Outcome::Dead(Errc::kInvalid);
   } else {
     pin = NodeOfHandle(proc, handle, Strength::kStrong);

@@ -67,12 +67,14 @@ struct Outgoing {
 };
 
 // One thread's access to a Proc: the ioctls of binder as members. An object,
-// not tied to an OS thread. Each call that begins makes the driver's record of
-// the thread if there is none and, but for ThreadExit, ends its need_return.
-// Any call may answer kClosed or kKilled; one that did so before it began has
-// done nothing, and a WriteRead tells in its argument how far it came. Or
-// kBusy, and nothing is done: a call has been stopped in its wait, and a
-// caller's OS thread still runs the thread (driver/loan.h).
+// not tied to an OS thread: it makes one call at a time, from whichever; only
+// Interrupt, SetEnded and Kill may come from others meanwhile. Each call that
+// begins makes the driver's record of the thread if there is none and, but for
+// ThreadExit, ends its need_return. Any call may answer kClosed or kKilled; one
+// that did so before it began has done nothing, and a WriteRead tells in its
+// argument how far it came. Or kBusy, and nothing is done: a call has been
+// stopped in its wait, and a caller's OS thread still runs the thread
+// (driver/loan.h).
 //
 // Kernel: binder_thread. libbinder: IPCThreadState.
 template <LockingPolicy L = FineGrained<>>
@@ -167,8 +169,8 @@ class BasicThread {
 
   // BINDER_THREAD_EXIT: forgets the driver's record of this thread. Who waits
   // for it reads BR_DEAD_REPLY; its next call starts anew. Also allowed to a
-  // killed Thread, whose record it tidies up. kInvalid: it is not a
-  // CallHandler's to end.
+  // killed Thread, whose record it tidies up. kInvalid: called by a CallHandler
+  // on the thread that it was given.
   Errc ThreadExit() {
     if (guest_of_ != nullptr) return Errc::kInvalid;
     ForgetUnread();

@@ -43,6 +43,7 @@
 #include "binderlite/driver/failed_reply.h"
 #include "binderlite/driver/fetch.h"
 #include "binderlite/driver/oneway.h"
+#include "binderlite/driver/outcome.h"
 #include "binderlite/driver/priority.h"
 #include "binderlite/driver/queue.h"
 #include "binderlite/driver/route.h"
@@ -314,7 +315,7 @@ template <LockingPolicy L>
     if (!outcome.ok()) QueueReturnError(self, outcome.reply);
     return loan;
   }
-  if (request.reserved != nullptr) Abandon(*request.reserved);
+  if (request.reserved != nullptr) DropReserved(*request.reserved);
   record.return_error = static_cast<std::uint32_t>(outcome.reply);
   record.param = -static_cast<std::int32_t>(outcome.error);
   context.log.Finish(ticket, record);
@@ -326,7 +327,7 @@ template <LockingPolicy L>
                       -static_cast<std::int32_t>(outcome.error)};
   if (quirks.no_extended_error_for_the_dead && !is_reply &&
       outcome.reply != Br::BR_FAILED_REPLY) {
-    error = {id, static_cast<std::uint32_t>(Br::BR_OK), 0};
+    error = NoError(id);
   }
   const bool answers = in_reply_to != nullptr;
   if (answers && self.is_dead) {

@@ -167,6 +167,7 @@ Errc WaitForWork(Call<L>& call, std::optional<bool> serves, bool nonblocking,
         stay = true;
         if (self.task->interrupted()) runner.Set(&self);
       } else if (has_work) {
+        // kOk, and no reason to stay.
       } else if (nonblocking || prospect != Prospect::kMore) {
         verdict = Errc::kWouldBlock;
       } else if (self.is_dead) {

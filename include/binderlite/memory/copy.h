@@ -19,6 +19,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "binderlite/memory/align.h"
+
 namespace binderlite::memory {
 
 // Whether memcpy is not the way to copy this.
@@ -26,11 +28,10 @@ namespace binderlite::memory {
                                     std::size_t size) {
   constexpr std::size_t kSmall = std::size_t{4} << 10;
   constexpr std::size_t kLarge = std::size_t{256} << 10;
-  constexpr std::uintptr_t kPage = 4096;
   constexpr std::uintptr_t kClose = 32;
   const std::uintptr_t behind = (reinterpret_cast<std::uintptr_t>(to) -
                                  reinterpret_cast<std::uintptr_t>(from)) %
-                                kPage;
+                                kPageSize;
   return size >= kSmall && size <= kLarge && behind != 0 && behind < kClose;
 }
 

@@ -20,7 +20,7 @@
 //   counters    max/requested/started/ready   atomic        atomic; with
 //                                                           kUnlessKilled a
 //                                                           mutex as well
-//   transaction both ends of a Transaction    own mutex     (binder lock)
+//   transaction who sent a Transaction        own mutex     (binder lock)
 //   arena       buffers of a Proc             own mutex     own mutex
 //
 // "(binder lock)": the section is empty because the entry section, one lock
@@ -50,6 +50,7 @@
 
 #include <concepts>
 #include <string_view>
+#include <type_traits>
 
 #include "absl/base/thread_annotations.h"
 #include "binderlite/sync/abseil_primitives.h"
@@ -61,7 +62,7 @@ namespace binderlite::sync {
 
 // Who takes the binder lock again after a wait, and how.
 enum class Relock {
-  // Linux up to 4.4: every thread, uninterruptibly.
+  // Linux up to 4.13: every thread, uninterruptibly.
   kAlways,
   // The 2017 patch: a killed thread does not; one woken for work does so
   // interruptibly. The entry stays uninterruptible.
@@ -176,6 +177,8 @@ concept LockingPolicy = Primitives<typename L::Primitives> &&
   { L::kKilledNeedsEntryLock } -> std::convertible_to<bool>;
   { L::LockOnEntry(entry, stops) } -> std::same_as<bool>;
   { L::LockAfterWait(entry, stops) } -> std::same_as<bool>;
+  { entry.waiters() } -> std::same_as<int>;
+  { entry.deaf_waiters() } -> std::same_as<int>;
   entry.Lock();
   { entry.TryLock() } -> std::same_as<bool>;
   entry.Unlock();

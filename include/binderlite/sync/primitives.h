@@ -2,10 +2,11 @@
 //
 // The primitives that a locking policy is built from, as one concept.
 //
-// Everything in the library that blocks, reads the clock or starts a thread
-// does it through a type P that models Primitives. AbseilPrimitives is the
-// production model; SteppedPrimitives, for tests, runs one thread at a time
-// and decides at every step which.
+// Whatever in the driver sleeps, reads the clock or starts a thread does it
+// through a type P that models Primitives. AbseilPrimitives is the production
+// model; SteppedPrimitives, for tests, runs one thread at a time and decides at
+// every step which. What lies above the driver (api, debug, uapi) uses
+// AbseilPrimitives and the standard library.
 //
 // Obligations of a model:
 //

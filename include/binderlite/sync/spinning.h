@@ -26,6 +26,8 @@
 #include <cstddef>
 #include <thread>
 
+#include "binderlite/sync/cache_line.h"
+
 namespace binderlite::sync {
 
 struct WaitOptions {
@@ -106,7 +108,6 @@ class Spinners {
  private:
   const WaitOptions options_;
   const int limit_;
-  static constexpr std::size_t kCacheLine = 64;
   // Apart from what all read before they write it.
   alignas(kCacheLine) std::atomic<int> spinning_{0};
   // Processors that are so many apart share one.

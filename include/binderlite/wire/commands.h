@@ -354,6 +354,11 @@ constexpr std::optional<Br> ToBr(std::uint32_t code) {
   return br;
 }
 
+// While nothing of the operation `id` has failed.
+[[nodiscard]] constexpr ExtendedError NoError(std::uint32_t id = 0) {
+  return {id, static_cast<std::uint32_t>(Br::BR_OK), 0};
+}
+
 }  // namespace binderlite
 
 #endif  // BINDERLITE_WIRE_COMMANDS_H_

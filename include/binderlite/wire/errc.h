@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Errc: what a driver call answers. The values are the positive errno numbers
-// that the kernel's ioctl would leave in errno, plus one that the kernel does
-// not need: kKilled, the answer of a call that ended because its Proc, its
-// Thread or its own stop_token was asked to stop.
+// that the kernel's ioctl would leave in errno, plus three of our own:
+// kTimedOut (the call's deadline), kClosed (its Proc has been closed) and
+// kKilled (its Proc, its Thread or its own stop_token was asked to stop).
 //
 // Plain data: no locks, nothing to fail.
 
@@ -11,10 +11,7 @@
 #define BINDERLITE_WIRE_ERRC_H_
 
 #include <cerrno>
-#include <cstdint>
 #include <string_view>
-
-#include "binderlite/wire/commands.h"
 
 namespace binderlite {
 
@@ -29,14 +26,23 @@ enum class [[nodiscard]] Errc : int{
     kTimedOut = ETIMEDOUT,
     // User memory could not be read or written.
     kFault = EFAULT,
+    // An argument, or a command at this point, that makes no sense.
     kInvalid = EINVAL,
+    // It is there already, or in use by another call.
     kBusy = EBUSY,
+    // A policy, the receiver, or who the context manager is, does not allow it.
     kNotPermitted = EPERM,
+    // No such handle, as the Rust driver says it (Quirks).
     kNoEntry = ENOENT,
+    // The system has no memory, or no address space, left.
     kNoMemory = ENOMEM,
+    // The receiver's arena has no room.
     kNoSpace = ENOSPC,
+    // The thread's transaction stack has no place for it.
     kProtocol = EPROTO,
+    // The Proc that it concerns is being torn down, or has no arena.
     kNoProcess = ESRCH,
+    // A descriptor that is not open.
     kBadFile = EBADF,
     // The Proc has been closed.
     kClosed = ENODEV,
@@ -84,30 +90,6 @@ enum class [[nodiscard]] Errc : int{
   }
   return "E?";
 }
-
-// Why a transaction or a reply could not be carried out: the return command
-// that its sender will read, and the errno that GET_EXTENDED_ERROR adds to it.
-// {BR_OK, kOk} is success.
-struct [[nodiscard]] Outcome {
-  Br reply = Br::BR_OK;    // what the sender reads
-  Errc error = Errc::kOk;  // what it finds out on request
-
-  // Whether it could be carried out.
-  [[nodiscard]] constexpr bool ok() const { return reply == Br::BR_OK; }
-
-  // It cannot be sent like this.
-  static constexpr Outcome Failed(Errc why) {
-    return {Br::BR_FAILED_REPLY, why};
-  }
-  // There is nobody to get it any more.
-  static constexpr Outcome Dead(Errc why) { return {Br::BR_DEAD_REPLY, why}; }
-  // Whoever is to get it is frozen.
-  static constexpr Outcome Frozen() { return {Br::BR_FROZEN_REPLY, Errc::kOk}; }
-  // Accepted, and yet its sender reads it like a failure (FZ-11).
-  static constexpr Outcome PendingFrozen() {
-    return {Br::BR_TRANSACTION_PENDING_FROZEN, Errc::kOk};
-  }
-};
 
 }  // namespace binderlite
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// expect: binderlite: a Result is not a type of arguments or results
+// expect: binderlite: Result and Status are not types of arguments or results
 #include <string>
 #include <string_view>
 
