@@ -300,6 +300,15 @@ TEST(AbseilParkerTest, FarDeadlineDoesNotOverflow) {
             WaitResult::kDeadline);
 }
 
+TEST(AbseilMutexTest, DeadlineLongPastIsPast) {
+  AbseilMutex mu;
+  MutexLock lock(mu);
+  for (const bool ready : {false, true}) {
+    const auto is_ready = [ready] { return ready; };
+    EXPECT_EQ(mu.AwaitUntil(is_ready, TimePoint::min()), ready);
+  }
+}
+
 TEST(AbseilWorkerTest, ShowsTheFirstFifteenCharactersOfItsName) {
   std::array<char, 32> name{};
   {

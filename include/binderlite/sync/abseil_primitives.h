@@ -108,9 +108,11 @@ class ABSL_LOCKABLE AbseilMutex {
       Await(ready);
       return true;
     }
-    return mu_.AwaitWithTimeout(
-        absl::Condition(&ready),
-        absl::FromChrono(deadline - std::chrono::steady_clock::now()));
+    const TimePoint now = std::chrono::steady_clock::now();
+    // From so far in the past the difference would overflow.
+    if (deadline <= now) return ready();
+    return mu_.AwaitWithTimeout(absl::Condition(&ready),
+                                absl::FromChrono(deadline - now));
   }
 
  private:
@@ -437,9 +439,9 @@ class AbseilParker {
         continue;
       }
       // Abseil's clock is not ours: what it calls the end may be too early.
-      const auto left = deadline - std::chrono::steady_clock::now();
-      if (left <= left.zero()) break;
-      mu_.AwaitFor(ready, left);
+      const TimePoint now = std::chrono::steady_clock::now();
+      if (deadline <= now) break;
+      mu_.AwaitFor(ready, deadline - now);
     }
     expected = State::kParked;
     const bool woken =
