@@ -20,10 +20,15 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "binderlite/core/priority.h"
+#include "binderlite/core/table.h"
 #include "binderlite/debug/invariants.h"
 #include "binderlite/debug/snapshot.h"
 #include "binderlite/driver/driver.h"
+#include "binderlite/sync/abseil_primitives.h"
+#include "binderlite/sync/locking.h"
+#include "binderlite/sync/mutex_lock.h"
 #include "support/component.h"
 #include "support/driver_test.h"
 #include "support/gates.h"
@@ -760,6 +765,99 @@ TYPED_TEST(LoanTest, TheOwnerEndsWhatTheHandlerHasLeft) {
     EXPECT_EQ(interrupts, 1);
     client->StopAndWait();
   }
+}
+
+// A mutex that calls what its OS thread has set before that locks the next one.
+class ABSL_LOCKABLE HookedMutex {
+ public:
+  void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() {
+    if (const auto hook = std::exchange(hook_, nullptr)) (*hook)();
+    mu_.Lock();
+  }
+  void Unlock() ABSL_UNLOCK_FUNCTION() { mu_.Unlock(); }
+  void AssertHeld() const ABSL_ASSERT_EXCLUSIVE_LOCK() { mu_.AssertHeld(); }
+
+  // `hook` lives until it has been called.
+  static void SetHook(const std::function<void()>& hook) { hook_ = &hook; }
+
+ private:
+  static thread_local const std::function<void()>* hook_;
+  sync::AbseilPrimitives::Mutex mu_;
+};
+thread_local const std::function<void()>* HookedMutex::hook_ = nullptr;
+
+struct HookedQueues : FineGrained<> {
+  using QueuesMutex = HookedMutex;
+};
+
+// The owner of a lent thread wakes for nothing while it is lent, and when it
+// looks for work it is not any more; but what the handler has left behind is
+// still on its stack.
+class HookedLoanTest : public LoanTest<HookedQueues> {};
+TEST_F(HookedLoanTest, GivenBackBetweenTwoLooksOfItsOwner) {
+  using L = HookedQueues;
+  std::latch inside(1);
+  std::latch go_on(1);
+  auto manager = this->Manager(
+      true, [&](auto&, BasicThread<L>& self, const Incoming& call) {
+        const std::string text = TextOf(call);
+        if (text == "here") {
+          inside.count_down();
+          go_on.wait();
+        }
+        const Payload payload(text);
+        const TransactionData data = payload.Data();
+        (void)self.Send(
+            {.free_buffer = call.transaction.buffer, .reply = &data});
+      });
+  const std::int32_t pid = manager->proc().pid();
+  std::latch given_back(1);
+  const std::function<void()> between = [&] {
+    go_on.count_down();
+    given_back.wait();
+  };
+  std::atomic<bool> wakes = false;
+  this->gates().Observe([&](Point point, std::int32_t who, std::int32_t) {
+    if (point == Point::kWoken && who == pid && wakes.exchange(false)) {
+      HookedMutex::SetHook(between);
+    }
+  });
+  const std::int32_t looper = manager->StartLooper(this->gates());
+  this->AwaitWaiting(*manager, looper);
+  auto here = this->Client(true);
+  BasicThread<L> self = this->ThreadOf(*here);
+  CallResult killed;
+  std::jthread calling([&] {
+    killed = here->Call(self, 0, "here");
+    given_back.count_down();
+  });
+  inside.wait();
+  auto there = this->Client(false);
+  CallResult answer;
+  std::jthread queued([&] {
+    BasicThread<L> other = this->ThreadOf(*there);
+    answer = there->Call(other, 0, "there");
+  });
+  core::Proc<L>& service = manager->proc().state();
+  for (bool is_queued = false; !is_queued; std::this_thread::yield()) {
+    sync::MutexLock lock(service.queues_mu);
+    is_queued = !service.todo.empty();
+  }
+  self.Kill();
+  wakes = true;
+  {
+    sync::MutexLock lock(service.tasks_mu);
+    service.tasks.Find(core::KeyOf(looper))->parker.Wake();
+  }
+  calling.join();
+  queued.join();
+  EXPECT_EQ(killed.error, Errc::kKilled);
+  EXPECT_EQ(answer, (CallResult{Br::BR_REPLY, "there"}));
+  this->Check({{manager.get(), looper}});
+  EXPECT_TRUE(this->Look(*manager, looper).stack.empty());
+  manager->StopAndWait();
+  here->StopAndWait();
+  there->StopAndWait();
 }
 
 // A handler that is taken away, or whose service is gone, after the looper has

@@ -152,6 +152,13 @@ Errc WaitForWork(Call<L>& call, std::optional<bool> serves, bool nonblocking,
       left = !self.proc->todo.empty();
       if (waited && !call.is_guest() && !self.is_dead) {
         lent = self.lent.load(std::memory_order_acquire);
+        if (!lent && self.unfinished.load(std::memory_order_relaxed)) {
+          // It has been given back since it woke. What was left behind would go
+          // with what it reads now.
+          queues.Release();
+          FinishForGuest(self);
+          continue;
+        }
       }
       Errc verdict = Errc::kOk;  // There is work.
       bool stay = false;
