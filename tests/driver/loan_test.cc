@@ -1042,6 +1042,32 @@ TYPED_TEST(LoanTest, AsksForOneMoreLooper) {
   EXPECT_EQ(asked, (std::vector<bool>{true, false}));
 }
 
+// Not in a read of the handler's own: it may not read on, and then nobody would
+// ever be asked again.
+TYPED_TEST(LoanTest, AsksWhoStartsToServe) {
+  CallResult seen;
+  const auto call_back = this->CallingBack(seen);
+  auto manager = this->Manager(
+      true, [&](auto& me, BasicThread<TypeParam>& self, const Incoming& call) {
+        EXPECT_EQ(self.SetMaxThreads(1), Errc::kOk);
+        call_back(me, self, call);
+      });
+  std::vector<bool> asked;
+  manager->on_served_here = [&](const ServedHere& here) {
+    asked.push_back(here.spawn_looper);
+  };
+  const std::int32_t looper = manager->StartLooper(this->gates());
+  auto client = this->Client(true, this->Echo());
+  BasicThread<TypeParam> self = this->ThreadOf(*client);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(client->Call(self, 0, this->ToCallBack()),
+              (CallResult{Br::BR_REPLY, "done"}));
+    EXPECT_EQ(seen, (CallResult{Br::BR_REPLY, "back!"}));
+    this->AwaitWaiting(*manager, looper);
+  }
+  EXPECT_EQ(asked, (std::vector<bool>{false, true, false}));
+}
+
 class LastPriority : public Priorities {
  public:
   int Get(std::int32_t pid, std::int32_t /*tid*/) override {

@@ -259,6 +259,8 @@ Status Conversation<L>::Call(std::uint32_t handle, const Request& request,
     }
     switch (incoming.command) {
       case Br::BR_REPLY: {
+        // Nobody reads on before our own handler, if there is one, is done.
+        if (thread_.TakeSpawn()) process_.SpawnLooper();
         const TransactionData& reply = incoming.transaction;
         Status status;
         {

@@ -130,7 +130,9 @@ Errc Read(Call<L>& call, Sink& sink, bool nonblocking, sync::TimePoint deadline,
     }
     // Before what may fault now, when all has been delivered (LP-16).
     sink.Commit();
-    if (sink.CanSpawn() && self.is_looper() && proc.counters.RequestThread()) {
+    // A guest may well not read on, and who has it serve has been asked.
+    if (sink.CanSpawn() && !call.is_guest() && self.is_looper() &&
+        proc.counters.RequestThread()) {
       if (!sink.PutSpawn()) return Errc::kFault;
       self.commands.Count(Br::BR_SPAWN_LOOPER);
     }
@@ -143,13 +145,16 @@ Errc Read(Call<L>& call, Sink& sink, bool nonblocking, sync::TimePoint deadline,
 template <LockingPolicy L>
 void ReadCall(Call<L>& call, OwnedTransaction<L> taken,
               typename core::Seat<L>::Place& place, IncomingSink& sink) {
-  core::Thread<L>& self = call.thread();
-  if (DeliverTransaction(self, std::move(taken), sink, &place) ==
-          Delivered::kEnds &&
-      self.is_looper() && self.proc->counters.RequestThread() &&
-      sink.PutSpawn()) {
-    self.commands.Count(Br::BR_SPAWN_LOOPER);
-  }
+  (void)DeliverTransaction(call.thread(), std::move(taken), sink, &place);
+}
+
+// Whether one more looper is to be started, now that `self` is busy with such a
+// call. Whoever asks does so, or has it done: nobody is asked again.
+template <LockingPolicy L>
+[[nodiscard]] bool RequestLooper(core::Thread<L>& self) {
+  if (!self.is_looper() || !self.proc->counters.RequestThread()) return false;
+  self.commands.Count(Br::BR_SPAWN_LOOPER);
+  return true;
 }
 
 // Read, and then the look that every read ends with: what it leaves on the

@@ -499,13 +499,11 @@ class BasicThread {
 
   void ServeAsGuest(core::Loan<L> loan, typename core::Seat<L>::Place& place) {
     Incoming incoming;
-    bool spawn = false;
     {
       Call call(*this, {});
       if (call.Begin() == Errc::kOk) {
         driver::IncomingSink sink(incoming, unread_);
         driver::ReadCall(call, std::move(loan.call), place, sink);
-        spawn = sink.spawn();
       }
     }
     if (loan) {
@@ -517,7 +515,9 @@ class BasicThread {
       (void)FreeBuffer(incoming.transaction.buffer);
     } else if (!place.thread->is_dead.load(std::memory_order_relaxed)) {
       loan.handler->handler->OnCall(
-          *this, incoming, {.spawn_looper = spawn, .stops = *guest_of_->stops});
+          *this, incoming,
+          {.spawn_looper = driver::RequestLooper(*place.thread),
+           .stops = *guest_of_->stops});
     }
   }
 
