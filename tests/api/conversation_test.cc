@@ -134,6 +134,41 @@ TEST_P(ConversationTest, GivenUpWhileTheHandlerRuns) {
   }
 }
 
+struct Runner {
+  static constexpr InterfaceName kName = "test.Runner";
+  Method<1, void(Proxy<Worker>)> Run = {};
+};
+
+// By what it calls back itself, which is answered all the same.
+TEST_P(ConversationTest, CancelledByACallback) {
+  Latch heard;
+  Result<std::string> answer{Status(StatusCode::kFailed)};
+  Pair<Runner> pair =
+      Connect(Runner{.Run = [&](const Proxy<Worker>& callback) {
+        answer = callback->Do("progress");
+        heard.ArriveAndWait();
+      }});
+  // On the caller's thread it has to return before the caller can.
+  if (here()) heard.Open();
+  std::stop_source stop;
+  const auto callback =
+      Serve(pair.client, Worker{.Do = [&](std::string_view what) {
+              stop.request_stop();
+              return Answered(what);
+            }});
+  const Status status =
+      pair.remote->Run({.stop = stop.get_token()}, Proxy<Worker>(callback));
+  if (!here()) {
+    EXPECT_EQ(status, StatusCode::kCancelled);
+  }
+  heard.Await();
+  heard.Open();
+  ASSERT_TRUE(answer.ok()) << answer.status().ToString();
+  EXPECT_EQ(*answer, "progress!");
+  AwaitQuiet();
+  EXPECT_TRUE(pair.remote->Run(Proxy<Worker>(callback)).ok());
+}
+
 // A handler gives up its own call; the one that it serves can be answered.
 TEST_P(ConversationTest, AHandlerGivesUpItsOwnCall) {
   for (const bool by_deadline : {false, true}) {

@@ -89,10 +89,13 @@ class Call {
 
   // kClosed or kKilled, or kBusy, while the thread is lent (driver/loan.h):
   // nothing has happened. One Thread makes one call at a time; two at once are
-  // a programmer's error.
-  Errc Begin() {
+  // a programmer's error. `owes`: the call sends what others wait for, so that
+  // its own stop ends no more than its wait.
+  Errc Begin(bool owes = false) {
     if (const Errc error = BeginTurn(); error != Errc::kOk) return error;
-    if (!entry_.Enter(stops_)) return Errc::kKilled;
+    if (!entry_.Enter(owes ? task_.kill_signals() : stops_)) {
+      return Errc::kKilled;
+    }
     const Errc error = BeginRecord();
     return error == Errc::kClosed && stops_.requested() ? Errc::kKilled : error;
   }

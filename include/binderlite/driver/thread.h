@@ -319,7 +319,9 @@ class BasicThread {
   // is read of a call that is sent in this way, or of a reply without objects:
   // what comes next says as much. kBusy: see above; nothing is done.
   // kWouldBlock, kInterrupted, kTimedOut: all has been sent, and NextWork is
-  // how to go on. kKilled, kClosed: it may have been sent.
+  // how to go on. kKilled for the sake of `stop`, which ends the wait: so it
+  // is, but that a call alone may not have been sent. kKilled otherwise,
+  // kClosed: it may have been sent.
   Errc Exchange(const Outgoing& outgoing, Incoming& incoming,
                 std::stop_token stop = {}, TimePoint deadline = kNoDeadline) {
     Call call(*this, std::move(stop));
@@ -548,7 +550,8 @@ class BasicThread {
 
   // Begins `call` and does what `outgoing` says.
   Errc Begin(Call& call, const Outgoing& outgoing) {
-    if (const Errc error = call.Begin(); error != Errc::kOk) return error;
+    const bool owes = outgoing.reply != nullptr || outgoing.free_buffer != 0;
+    if (const Errc error = call.Begin(owes); error != Errc::kOk) return error;
     core::Thread<L>& self = call.thread();
     if (self.has_return_error()) return Errc::kBusy;
     // Before anything else, so that it is under way meanwhile.
