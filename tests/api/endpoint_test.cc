@@ -242,6 +242,46 @@ TEST_P(EndpointTest, DroppedWhileItIsClosed) {
   dropped.Await();
 }
 
+// Not only the first one waits for what still runs: a callback on a looper, or
+// one of the timer's.
+TEST_P(EndpointTest, ClosedByManyAtOnce) {
+  for (const bool by_death : {false, true}) {
+    Latch latch;
+    Latch handler;
+    Pair pair = Connect(WaitsAt(handler));
+    std::atomic<bool> runs{true};
+    const auto callback = [&] {
+      latch.ArriveAndWait();
+      runs.store(false);
+    };
+    DeathWatch watch;
+    if (by_death) {
+      watch = pair.remote.WatchDeath([&](DeathReason) { callback(); });
+      handler.Open();
+      pair.server.Close();
+    } else {
+      pair.remote->Do.Async(Within(std::chrono::milliseconds(1)), "x")
+          .Then([&](const Result<std::string>&) { callback(); });
+    }
+    latch.Await();
+    std::atomic<int> closed{0};
+    std::vector<std::jthread> closers;
+    for (int i = 0; i < 3; ++i) {
+      closers.emplace_back([&] {
+        pair.client.Close();
+        EXPECT_FALSE(runs.load());
+        ++closed;
+      });
+    }
+    while (!pair.client.proc().released()) std::this_thread::yield();
+    EXPECT_EQ(closed, 0);
+    latch.Open();
+    closers.clear();
+    EXPECT_EQ(closed, 3);
+    handler.Open();
+  }
+}
+
 TEST_P(EndpointTest, ClosedByCallbacks) {
   for (const bool by_death : {false, true}) {
     Latch latch;

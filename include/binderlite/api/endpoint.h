@@ -252,7 +252,8 @@ class BasicEndpoint {
     return process_->pending->size();
   }
 
-  // See above. A second one waits for the same, and does nothing else.
+  // See above. A second one waits for the same, and does nothing else; within a
+  // call or a callback of the endpoint's, for handlers only.
   void Close() {
     if (process_ == nullptr) return;
     // Whoever is told of the end may drop the endpoint meanwhile.

@@ -162,17 +162,23 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
   // Waits for a completion that the timer calls, unless it is called by that
   // one. Once Shut.
   void Join() {
-    std::thread timer;
+    const auto joined = [this] {
+      mu_.AssertHeld();
+      return !joins_;
+    };
     sync::MutexLock lock(mu_);
-    timer.swap(timer_);
-    if (!timer.joinable()) return;
-    if (timer.get_id() == std::this_thread::get_id()) {
-      timer.swap(timer_);
+    if (timer_id_ == std::this_thread::get_id()) return;
+    if (!timer_.joinable()) {
+      mu_.Await(joined);  // By somebody else, or there is none.
       return;
     }
+    joins_ = true;
+    std::thread timer = std::move(timer_);
     mu_.Unlock();
     timer.join();
     mu_.Lock();
+    timer_id_ = {};  // May be another thread's from now on.
+    joins_ = false;
   }
   // How many calls there are.
   [[nodiscard]] std::size_t size() const {
@@ -281,6 +287,7 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
     if (timer_.joinable()) return;
     timer_ =
         std::thread([self = this->shared_from_this()] { self->RunTimer(); });
+    timer_id_ = timer_.get_id();
   }
   // When there is something to do; kNoDeadline: there is nothing.
   [[nodiscard]] TimePoint Earliest() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
@@ -338,6 +345,8 @@ class PendingCalls : public std::enable_shared_from_this<PendingCalls<L>> {
   std::vector<Due> due_ ABSL_GUARDED_BY(mu_);
   std::vector<Again> again_ ABSL_GUARDED_BY(mu_);
   std::thread timer_ ABSL_GUARDED_BY(mu_);
+  std::thread::id timer_id_ ABSL_GUARDED_BY(mu_);
+  bool joins_ ABSL_GUARDED_BY(mu_) = false;  // Somebody waits for its end.
 };
 
 }  // namespace binderlite::api_internal

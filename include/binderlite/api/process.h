@@ -333,14 +333,28 @@ class Process final : public AnyProcess,
 
   // Closes it and waits for the handlers that run, but for those that the
   // calling OS thread is in itself. From anywhere, any number of times. `end`
-  // is called, without locks, when no call begins any more.
+  // is called once, without locks, when no call begins any more.
   template <class End>
   void Close(End end) {
     if (!closing_.exchange(true, std::memory_order_seq_cst)) {
-      { sync::MutexLock lock(mu_); }  // Whoever starts a looper sees it now.
+      {
+        sync::MutexLock lock(mu_);  // Whoever starts a looper sees it now.
+        ender_ = std::this_thread::get_id();
+      }
       this->stop_.request_stop();
       proc.Close();
       end();
+      sync::MutexLock lock(mu_);
+      ender_ = {};
+      ended_ = true;
+    } else if (!IsInside()) {
+      const auto ended = [this] {
+        mu_.AssertHeld();
+        return ended_;
+      };
+      sync::MutexLock lock(mu_);
+      // Or `end` has called what calls this.
+      if (ender_ != std::this_thread::get_id()) mu_.Await(ended);
     }
     bool in_handler = false;
     {
@@ -439,20 +453,43 @@ class Process final : public AnyProcess,
     }
     return in_handler;
   }
+  // Waits for the loopers to end, whoever else joins them; but on one of them,
+  // or within a call, only for those that nobody joins yet.
   void JoinLoopers() {
+    const bool inside = IsInside();
+    const auto none_joins = [this] {
+      mu_.AssertHeld();
+      return joiners_ == 0;
+    };
     std::vector<std::thread> loopers;
-    {
-      sync::MutexLock lock(mu_);
+    sync::MutexLock lock(mu_);
+    do {
       loopers.swap(loopers_);
-    }
-    for (std::thread& looper : loopers) {
-      if (looper.get_id() != std::this_thread::get_id()) {
-        looper.join();
-        continue;
+      ++joiners_;
+      mu_.Unlock();
+      std::thread own;
+      for (std::thread& looper : loopers) {
+        if (looper.get_id() != std::this_thread::get_id()) {
+          looper.join();
+        } else {
+          own = std::move(looper);  // It ends when it gets out.
+        }
       }
-      sync::MutexLock lock(mu_);  // It ends when it gets out.
-      loopers_.push_back(std::move(looper));
+      loopers.clear();
+      mu_.Lock();
+      --joiners_;
+      if (own.joinable()) loopers_.push_back(std::move(own));
+      if (inside) return;
+      mu_.Await(none_joins);
+    } while (!loopers_.empty());
+  }
+  // Whether the calling OS thread is in something of this endpoint's.
+  [[nodiscard]] bool IsInside() const {
+    for (const Frame* frame = Frame::Innermost(); frame != nullptr;
+         frame = frame->outer) {
+      if (frame->process == this) return true;
     }
+    return false;
   }
   // While it is closing.
   void HandlerEnds(const Frame& frame) {
@@ -499,10 +536,13 @@ class Process final : public AnyProcess,
   // Close has come to its end, but for handlers that have called it.
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
   int closers_ ABSL_GUARDED_BY(mu_) = 0;
+  std::thread::id ender_ ABSL_GUARDED_BY(mu_);  // Who calls `end` just now.
+  bool ended_ ABSL_GUARDED_BY(mu_) = false;     // It has been called.
   std::vector<std::unique_ptr<ThreadSlot<L>>> slots_ ABSL_GUARDED_BY(mu_);
   std::unordered_map<std::int32_t, ThreadSlot<L>*> by_tid_ ABSL_GUARDED_BY(mu_);
   std::vector<ThreadSlot<L>*> free_ ABSL_GUARDED_BY(mu_);
   std::vector<std::thread> loopers_ ABSL_GUARDED_BY(mu_);
+  int joiners_ ABSL_GUARDED_BY(mu_) = 0;  // Threads in JoinLoopers.
   int looper_count_ ABSL_GUARDED_BY(mu_) = 0;
   std::unordered_map<std::uint64_t, Exported> exports_ ABSL_GUARDED_BY(mu_);
   std::shared_ptr<ApiObject> manager_ ABSL_GUARDED_BY(mu_);
