@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -15,6 +16,9 @@
 #include <vector>
 
 #include "support/api_test.h"
+#include "support/gates.h"
+#include "support/latch.h"
+#include "support/worker.h"
 
 namespace binderlite::testing {
 namespace {
@@ -91,6 +95,49 @@ TEST_P(RemoteTest, CallsThatAreOutKeepTheirCallee) {
   const Status status = dead.Get().status();
   EXPECT_TRUE(status.ok() || status == StatusCode::kDead);
   EXPECT_EQ(client.pending_calls(), 0u);
+}
+
+// The manager dies while a reference to it is made: that one is dead, and the
+// next one is of the next manager, whose death is heard of.
+TEST(ManagerTest, DiesWhileItIsLookedFor) {
+  GateHooks hooks;
+  std::atomic<std::int32_t> looks{0};
+  Endpoint first;
+  hooks.Observe([&](Point point, std::int32_t pid, std::int32_t) {
+    if (point != Point::kEntering) return;
+    std::int32_t expected = pid;
+    if (looks.compare_exchange_strong(expected, 0)) first.Close();
+  });
+  BinderOptions options;
+  options.context.hooks = &hooks;
+  options.service_manager = false;
+  Binder binder(std::move(options));
+  first = binder.Open("first");
+  Endpoint second = binder.Open("second");
+  Endpoint client = binder.Open("client");
+  const auto service = first.Create(Echo());
+  ASSERT_TRUE(first.BecomeManager(service).ok());
+  // Once before, so that there is a thread for it.
+  EXPECT_TRUE(client.Manager());
+  looks = client.pid();
+  const Object manager = client.Manager();
+  ASSERT_EQ(looks, 0);
+  Latch dead;
+  const DeathWatch watch = manager.WatchDeath([&](DeathReason reason) {
+    EXPECT_EQ(reason, DeathReason::kDied);
+    dead.Arrive();
+  });
+  dead.Await();
+  const auto successor = second.Create(Echo());
+  ASSERT_TRUE(second.BecomeManager(successor).ok());
+  const Object next = client.Manager();
+  EXPECT_NE(next, manager);
+  EXPECT_EQ(Proxy<Worker>(next)->Do("x").value(), "x");
+  Latch dead_too;
+  const DeathWatch next_watch =
+      next.WatchDeath([&](DeathReason) { dead_too.Arrive(); });
+  second.Close();
+  dead_too.Await();
 }
 
 }  // namespace

@@ -236,6 +236,22 @@ TYPED_TEST(RefcountTest, MistakesAreIgnored) {
   EXPECT_EQ(this->Drain(owner), BrList());
 }
 
+// Rows: RF-16 RF-17
+TYPED_TEST(RefcountTest, TryAcquireTellsOfMistakes) {
+  auto two = this->OwnerAndHolder();
+  auto& [owner, manager] = two;
+  const std::uint32_t handle = this->Hand(two, 0x10, 1);
+  (void)this->gates().TakeErrors();
+  EXPECT_EQ(manager.thread().TryAcquire(handle), Errc::kOk);
+  EXPECT_EQ(this->Counts(manager, handle), CountsOf(2, 0));
+  EXPECT_EQ(manager.thread().TryAcquire(77), Errc::kNoEntry);
+  EXPECT_EQ(manager.thread().TryAcquire(0), Errc::kInvalid);
+  this->Close(manager);
+  EXPECT_EQ(owner.thread().TryAcquire(0), Errc::kNoEntry);
+  EXPECT_EQ(this->Counts(owner, 0), kNoHandle);
+  EXPECT_EQ(this->gates().TakeErrors(), ErrorList());
+}
+
 // Rows: RF-22
 TYPED_TEST(RefcountTest, HandleGoesWithTheBufferThatHeldIt) {
   auto [owner, holder] = this->OwnerAndHolder();

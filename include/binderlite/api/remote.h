@@ -163,11 +163,10 @@ template <LockingPolicy L>
                                              handle);
   });
   if (!made) return object;
-  if (handle == 0 && !process.proc.MemoryBehind(handle).has_value()) {
-    object->OnDeath(DeathReason::kDied);  // There is no manager.
+  if (thread.TryAcquire(handle) == Errc::kNoEntry) {
+    // There is no manager; all other handles are held.
+    object->OnDeath(DeathReason::kDied);
     object->MakeRoom([] {});
-  } else {
-    (void)thread.Acquire(handle);
   }
   return object;
 }

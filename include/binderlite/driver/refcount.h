@@ -351,11 +351,12 @@ template <LockingPolicy L>
 
 // --- Commands --------------------------------------------------------------
 
-// Handles BC_INCREFS and BC_ACQUIRE. Handle 0 means the current manager's node
-// (RF-16); kInvalid when that is the caller's own (RF-17). All other mistakes
-// are ignored.
+// One more count of a handle. Handle 0 means the current manager's node
+// (RF-16); kInvalid when that is the caller's own (RF-17). kNoEntry: there is
+// none.
 template <LockingPolicy L>
-Errc Acquire(core::Thread<L>& self, std::uint32_t handle, Strength strength) {
+Errc TryAcquire(core::Thread<L>& self, std::uint32_t handle,
+                Strength strength) {
   core::Proc<L>& proc = *self.proc;
   core::Context<L>& context = *proc.context;
   if (handle == 0) {
@@ -373,9 +374,17 @@ Errc Acquire(core::Thread<L>& self, std::uint32_t handle, Strength strength) {
       }
     }
   }
-  if (IncRef(proc, handle, strength) != Errc::kOk) {
-    context.Complain(UserError::kBadHandle, proc.options.pid, self.tid);
-  }
+  return IncRef(proc, handle, strength) == Errc::kOk ? Errc::kOk
+                                                     : Errc::kNoEntry;
+}
+
+// Handles BC_INCREFS and BC_ACQUIRE. All mistakes but RF-17 are ignored.
+template <LockingPolicy L>
+Errc Acquire(core::Thread<L>& self, std::uint32_t handle, Strength strength) {
+  const Errc error = TryAcquire(self, handle, strength);
+  if (error != Errc::kNoEntry) return error;
+  const core::Proc<L>& proc = *self.proc;
+  proc.context->Complain(UserError::kBadHandle, proc.options.pid, self.tid);
   return Errc::kOk;
 }
 

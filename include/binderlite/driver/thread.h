@@ -377,6 +377,13 @@ class BasicThread {
   Errc Acquire(std::uint32_t handle) {
     return CountUp(handle, driver::Strength::kStrong);
   }
+  // The same, and tells whether it was in vain. kNoEntry: the handle stands for
+  // nothing.
+  Errc TryAcquire(std::uint32_t handle) {
+    return Counted(Bc::BC_ACQUIRE, [=](core::Thread<L>& self) {
+      return driver::TryAcquire(self, handle, driver::Strength::kStrong);
+    });
+  }
   // BC_RELEASE: one less.
   Errc Release(std::uint32_t handle) {
     return CountDown(handle, driver::Strength::kStrong);
