@@ -86,6 +86,51 @@ TEST(RegistryTest, TellsOfComingAndGoing) {
   EXPECT_EQ(came.arrived(), 3);
 }
 
+// A watcher whose memory is full, as its only looper is busy, hears of it later.
+TEST(RegistryTest, TellsThoseWhoHaveNoRoomLater) {
+  for (const bool gone : {false, true}) {
+    Binder binder;
+    Endpoint client = binder.Open({.name = "client",
+                                   .arena_size = 8192,
+                                   .loopers = 1,
+                                   .max_loopers = 1});
+    Endpoint server = binder.Open("server");
+    Latch busy;
+    const auto sink = client.Create(
+        Worker{.Note = [&](std::string_view) { busy.ArriveAndWait(); }});
+    ASSERT_TRUE(client.Publish("sink", sink).ok());
+    const auto to_sink = server.Find<Worker>("sink").value();
+    Latch heard;
+    std::vector<bool> present;
+    const PresenceWatch watch =
+        client.WatchPresence("w", [&](std::string_view, const Object& what) {
+          present.push_back(static_cast<bool>(what));
+          heard.Arrive();
+        });
+    ASSERT_TRUE(watch.status().ok());
+    const auto fill = [&] {
+      Status status;
+      while (status.ok()) status = to_sink->Note("some words");
+      EXPECT_EQ(status, StatusCode::kOutOfMemory);
+    };
+    Endpoint owner = binder.Open("owner");
+    const auto service = owner.Create(Echo());
+    if (gone) {
+      EXPECT_TRUE(owner.Publish("w", service).ok());
+      heard.Await(1);
+      fill();
+      owner.Close();
+    } else {
+      fill();
+      EXPECT_TRUE(owner.Publish("w", service).ok());
+    }
+    busy.Open();
+    heard.Await(gone ? 2 : 1);
+    EXPECT_EQ(present, gone ? (std::vector<bool>{true, false})
+                            : std::vector<bool>{true});
+  }
+}
+
 TEST(RegistryTest, WaitsForAService) {
   Binder binder;
   Endpoint client = binder.Open("client");

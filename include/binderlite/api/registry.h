@@ -3,6 +3,9 @@
 // ServiceRegistry: the service manager that a Binder comes with. An endpoint
 // that serves the interface ServiceManager on handle 0.
 //
+// What a watcher hears last is how it is. One that has no room for news is told
+// again, by the endpoint's timer, of how it is then.
+//
 // Locks: `mu_`, a leaf; nobody is called, and no reference dropped, with it.
 
 #ifndef BINDERLITE_API_REGISTRY_H_
@@ -22,6 +25,7 @@
 #include "binderlite/api/death_watch.h"
 #include "binderlite/api/endpoint.h"
 #include "binderlite/api/object.h"
+#include "binderlite/api/pending.h"
 #include "binderlite/api/proxy.h"
 #include "binderlite/api/service_manager.h"
 #include "binderlite/api/status.h"
@@ -53,6 +57,7 @@ class BasicServiceRegistry {
                                 RegistryOptions options = {})
       : state_(std::make_shared<State>(std::move(options))),
         endpoint_(context, {.name = "servicemanager"}) {
+    state_->SetTimer(endpoint_.internal()->pending);
     service_ = endpoint_.Create(ServiceManager{
         .Add =
             [s = state_](const Caller& caller, std::string_view name,
@@ -93,9 +98,12 @@ class BasicServiceRegistry {
     Proxy<PresenceListener> listener;
     std::uint64_t number = 0;
     DeathWatch death;
+    bool knows = false;   // What it has heard last is that there is one.
+    bool behind = false;  // Had no room for what it should have heard last.
   };
 
-  // A service has come or gone. `watcher`: only for that one; 0: for all.
+  // A service has come or gone. `watcher`: only for that one, which may know
+  // already; 0: for all.
   struct News {
     std::string name;
     std::uint64_t watcher = 0;
@@ -104,6 +112,12 @@ class BasicServiceRegistry {
   class State {
    public:
     explicit State(RegistryOptions options) : options_(std::move(options)) {}
+
+    // Before anybody is told anything. What of the endpoint's repeats things.
+    void SetTimer(
+        const std::shared_ptr<api_internal::PendingCalls<L>>& timer) {
+      timer_ = timer;
+    }
 
     Status Add(const std::shared_ptr<State>& self, const Caller& caller,
                std::string_view name, const Object& service) {
@@ -131,7 +145,8 @@ class BasicServiceRegistry {
       DeathWatch death =
           service.WatchDeath([weak = std::weak_ptr<State>(self),
                               key = std::string(name), number](DeathReason) {
-            if (const auto state = weak.lock()) state->Remove(key, number);
+            const auto state = weak.lock();
+            if (state != nullptr) state->Remove(state, key, number);
           });
       {
         sync::MutexLock lock(mu_);
@@ -140,7 +155,7 @@ class BasicServiceRegistry {
           std::swap(it->second.death, death);
         }
       }
-      Tell(name);
+      Tell(self, name);
       return {};
     }
     Result<Object> Get(const Caller& caller, std::string_view name) {
@@ -167,7 +182,10 @@ class BasicServiceRegistry {
       if (!listener) return Status(StatusCode::kNoSuchObject, Delivery::kYes);
       const std::uint64_t number = [&] {
         sync::MutexLock lock(mu_);
-        watchers_.push_back({std::string(name), listener, ++last_number_, {}});
+        watchers_.push_back({.name = std::string(name),
+                             .listener = listener,
+                             .number = ++last_number_,
+                             .death = {}});
         return last_number_;
       }();
       // Only now: it may be dead already.
@@ -184,7 +202,7 @@ class BasicServiceRegistry {
           if (watcher.number == number) std::swap(watcher.death, death);
         }
       }
-      Tell(name, number);
+      Tell(self, name, number);
       return {};
     }
     void Unwatch(std::string_view name,
@@ -212,7 +230,8 @@ class BasicServiceRegistry {
     static Status Refused(std::string_view name) {
       return Status(StatusCode::kRefused, Delivery::kYes, std::string(name));
     }
-    void Remove(const std::string& name, std::uint64_t number) {
+    void Remove(const std::shared_ptr<State>& self, const std::string& name,
+                std::uint64_t number) {
       Entry gone;
       {
         sync::MutexLock lock(mu_);
@@ -221,22 +240,26 @@ class BasicServiceRegistry {
         gone = std::move(it->second);
         services_.erase(it);
       }
-      Tell(name);
+      Tell(self, name);
     }
-    // Tells the watchers of `name`, or one of them that has just come, what
-    // there is now. One thread at a time does so for all, so that what a
-    // watcher hears last is how it is. `watcher` has nothing to hear if there
-    // is none.
-    void Tell(std::string_view name, std::uint64_t watcher = 0) {
+    // Tells the watchers of `name`, or one of them, what there is now. One
+    // thread at a time does so for all. `watcher`, which has just come or is
+    // behind, hears only what it does not know.
+    void Tell(const std::shared_ptr<State>& self, std::string_view name,
+              std::uint64_t watcher = 0) {
       {
         sync::MutexLock lock(mu_);
         news_.push_back({std::string(name), watcher});
         if (std::exchange(tells_, true)) return;
       }
+      struct Told {
+        std::uint64_t number;
+        Proxy<PresenceListener> listener;
+      };
       for (;;) {
         News news;
         Object service;
-        std::vector<Proxy<PresenceListener>> told;
+        std::vector<Told> told;
         {
           sync::MutexLock lock(mu_);
           if (news_.empty()) {
@@ -247,24 +270,65 @@ class BasicServiceRegistry {
           news_.erase(news_.begin());  // There are hardly ever two.
           const auto it = services_.find(news.name);
           if (it != services_.end()) service = it->second.service;
-          for (const Watcher& each : watchers_) {
+          for (Watcher& each : watchers_) {
             if (each.name != news.name) continue;
-            if (news.watcher == 0 || each.number == news.watcher) {
-              told.push_back(each.listener);
+            if (news.watcher != 0) {
+              if (each.number != news.watcher) continue;
+              if (service ? each.knows && !each.behind : !each.knows) {
+                each.behind = false;  // It has missed what is over by now.
+                continue;
+              }
             }
+            told.push_back({each.number, each.listener});
           }
         }
-        if (news.watcher != 0 && !service) continue;
-        for (const Proxy<PresenceListener>& listener : told) {
-          const Status status = service
-                                    ? listener->OnPresent(news.name, service)
-                                    : listener->OnGone(news.name);
-          (void)status.ok();  // Whoever is dead goes by itself.
+        for (const Told& each : told) {
+          const Status status =
+              service ? each.listener->OnPresent(news.name, service)
+                      : each.listener->OnGone(news.name);
+          NoteTold(self, each.number, static_cast<bool>(service), status);
         }
       }
     }
+    // Whoever is dead goes by itself.
+    void NoteTold(const std::shared_ptr<State>& self, std::uint64_t watcher,
+                  bool present, const Status& status) {
+      {
+        sync::MutexLock lock(mu_);
+        Watcher* const found = FindWatcher(watcher);
+        if (found == nullptr) return;
+        if (status.ok()) found->knows = present;
+        const bool was_behind = std::exchange(
+            found->behind, status == StatusCode::kOutOfMemory);
+        if (was_behind || !found->behind) return;
+      }
+      timer_->Repeat([self, watcher] { return CatchUp(self, watcher); });
+    }
+    // Whether the watcher is not, or no longer, behind.
+    static bool CatchUp(const std::shared_ptr<State>& self,
+                        std::uint64_t watcher) {
+      std::string name;
+      {
+        sync::MutexLock lock(self->mu_);
+        const Watcher* const found = self->FindWatcher(watcher);
+        if (found == nullptr || !found->behind) return true;
+        name = found->name;
+      }
+      self->Tell(self, name, watcher);
+      sync::MutexLock lock(self->mu_);
+      const Watcher* const found = self->FindWatcher(watcher);
+      return found == nullptr || !found->behind;
+    }
+    [[nodiscard]] Watcher* FindWatcher(std::uint64_t number)
+        ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+      const auto it = std::find_if(
+          watchers_.begin(), watchers_.end(),
+          [number](const Watcher& each) { return each.number == number; });
+      return it != watchers_.end() ? &*it : nullptr;
+    }
 
     const RegistryOptions options_;
+    std::shared_ptr<api_internal::PendingCalls<L>> timer_;
     sync::AbseilMutex mu_;
     std::unordered_map<std::string, Entry> services_ ABSL_GUARDED_BY(mu_);
     std::vector<Watcher> watchers_ ABSL_GUARDED_BY(mu_);
