@@ -143,11 +143,10 @@ struct Runner {
 TEST_P(ConversationTest, CancelledByACallback) {
   Latch heard;
   Result<std::string> answer{Status(StatusCode::kFailed)};
-  Pair<Runner> pair =
-      Connect(Runner{.Run = [&](const Proxy<Worker>& callback) {
-        answer = callback->Do("progress");
-        heard.ArriveAndWait();
-      }});
+  Pair<Runner> pair = Connect(Runner{.Run = [&](const Proxy<Worker>& callback) {
+    answer = callback->Do("progress");
+    heard.ArriveAndWait();
+  }});
   // On the caller's thread it has to return before the caller can.
   if (here()) heard.Open();
   std::stop_source stop;

@@ -86,14 +86,13 @@ TEST(RegistryTest, TellsOfComingAndGoing) {
   EXPECT_EQ(came.arrived(), 3);
 }
 
-// A watcher whose memory is full, as its only looper is busy, hears of it later.
+// A watcher whose memory is full, as its only looper is busy, hears of it
+// later.
 TEST(RegistryTest, TellsThoseWhoHaveNoRoomLater) {
   for (const bool gone : {false, true}) {
     Binder binder;
-    Endpoint client = binder.Open({.name = "client",
-                                   .arena_size = 8192,
-                                   .loopers = 1,
-                                   .max_loopers = 1});
+    Endpoint client = binder.Open(
+        {.name = "client", .arena_size = 8192, .loopers = 1, .max_loopers = 1});
     Endpoint server = binder.Open("server");
     Latch busy;
     const auto sink = client.Create(

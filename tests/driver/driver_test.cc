@@ -699,21 +699,21 @@ TYPED_TEST(ExchangeTest, AStopKeepsBackNoReply) {
   TransactionData call = Payload("question").Data(3);
   call.target.handle = handle;
   Incoming work;
-  EXPECT_EQ(
-      client.thread().Exchange({.call = &call}, work, stop.get_token()),
-      Errc::kKilled);
+  EXPECT_EQ(client.thread().Exchange({.call = &call}, work, stop.get_token()),
+            Errc::kKilled);
   EXPECT_TRUE(this->SnapshotOf(client).threads.front().stack.empty());
   ASSERT_EQ(client.thread().Send({.call = &call}), Errc::kOk);
   Incoming received;
   ASSERT_EQ(service.thread().NextWork(received), Errc::kOk);
   const Payload answer("answer");
   const TransactionData reply = answer.Data();
-  EXPECT_EQ(service.thread().Exchange({.reply = &reply}, work, stop.get_token()),
-            Errc::kWouldBlock);
-  EXPECT_EQ(service.thread().Exchange(
-                {.free_buffer = received.transaction.buffer}, work,
-                stop.get_token()),
-            Errc::kWouldBlock);
+  EXPECT_EQ(
+      service.thread().Exchange({.reply = &reply}, work, stop.get_token()),
+      Errc::kWouldBlock);
+  EXPECT_EQ(
+      service.thread().Exchange({.free_buffer = received.transaction.buffer},
+                                work, stop.get_token()),
+      Errc::kWouldBlock);
   EXPECT_EQ(this->SnapshotOf(service).buffers, 0u);
   ASSERT_EQ(client.thread().NextWork(work), Errc::kOk);
   EXPECT_EQ(work.command, Br::BR_REPLY);

@@ -429,6 +429,25 @@ TYPED_TEST(LoanTest, CallsThatComeBack) {
   EXPECT_EQ(traces[0], traces[1]);
 }
 
+// Who serves one as a guest has no call out any more once it has replied; that
+// of the thread it is run for is not its own.
+TYPED_TEST(LoanTest, AGuestGivesUpCallsOfItsOwnOnly) {
+  CallResult seen;
+  auto manager = this->Manager(true, this->CallingBack(seen));
+  const std::int32_t looper = manager->StartLooper(this->gates());
+  auto client = this->Client(
+      true, [](auto&, BasicThread<TypeParam>& self, const Incoming& call) {
+        Component<TypeParam>::Reply(self, call, "back!");
+        EXPECT_EQ(self.Abandon(), Errc::kOk);
+      });
+  BasicThread<TypeParam> self = this->ThreadOf(*client);
+  EXPECT_EQ(client->Call(self, 0, this->ToCallBack()),
+            (CallResult{Br::BR_REPLY, "done"}));
+  EXPECT_EQ(seen, (CallResult{Br::BR_REPLY, "back!"}));
+  EXPECT_EQ(client->served_here(), 1);
+  this->Check({{manager.get(), looper}});
+}
+
 // The client's OS thread waits, as the manager's looper, for a third that is
 // served in the ordinary way, and which calls the client.
 TYPED_TEST(LoanTest, CallsThatComeBackByAThird) {
@@ -798,18 +817,17 @@ TEST_F(HookedLoanTest, GivenBackBetweenTwoLooksOfItsOwner) {
   using L = HookedQueues;
   std::latch inside(1);
   std::latch go_on(1);
-  auto manager = this->Manager(
-      true, [&](auto&, BasicThread<L>& self, const Incoming& call) {
-        const std::string text = TextOf(call);
-        if (text == "here") {
-          inside.count_down();
-          go_on.wait();
-        }
-        const Payload payload(text);
-        const TransactionData data = payload.Data();
-        (void)self.Send(
-            {.free_buffer = call.transaction.buffer, .reply = &data});
-      });
+  auto manager = this->Manager(true, [&](auto&, BasicThread<L>& self,
+                                         const Incoming& call) {
+    const std::string text = TextOf(call);
+    if (text == "here") {
+      inside.count_down();
+      go_on.wait();
+    }
+    const Payload payload(text);
+    const TransactionData data = payload.Data();
+    (void)self.Send({.free_buffer = call.transaction.buffer, .reply = &data});
+  });
   const std::int32_t pid = manager->proc().pid();
   std::latch given_back(1);
   const std::function<void()> between = [&] {

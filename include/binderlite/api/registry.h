@@ -114,8 +114,7 @@ class BasicServiceRegistry {
     explicit State(RegistryOptions options) : options_(std::move(options)) {}
 
     // Before anybody is told anything. What of the endpoint's repeats things.
-    void SetTimer(
-        const std::shared_ptr<api_internal::PendingCalls<L>>& timer) {
+    void SetTimer(const std::shared_ptr<api_internal::PendingCalls<L>>& timer) {
       timer_ = timer;
     }
 
@@ -298,8 +297,8 @@ class BasicServiceRegistry {
         Watcher* const found = FindWatcher(watcher);
         if (found == nullptr) return;
         if (status.ok()) found->knows = present;
-        const bool was_behind = std::exchange(
-            found->behind, status == StatusCode::kOutOfMemory);
+        const bool was_behind =
+            std::exchange(found->behind, status == StatusCode::kOutOfMemory);
         if (was_behind || !found->behind) return;
       }
       timer_->Repeat([self, watcher] { return CatchUp(self, watcher); });

@@ -25,6 +25,7 @@
 #include "binderlite/config.h"
 #include "binderlite/core/context.h"
 #include "binderlite/core/proc.h"
+#include "binderlite/core/seat.h"
 #include "binderlite/core/thread.h"
 #include "binderlite/core/transaction.h"
 #include "binderlite/core/work.h"
@@ -36,8 +37,11 @@
 
 namespace binderlite::driver {
 
+// `place`: of who runs the thread as a guest, and gives up calls of its own
+// only; null: it is run by its own OS thread.
 template <LockingPolicy L>
-void Abandon(core::Thread<L>& self) {
+void Abandon(core::Thread<L>& self,
+             const typename core::Seat<L>::Place* place) {
   core::WorkList replies;
   OwnedTransaction<L> over;  // It has been answered, to no avail.
   core::Transaction<L>* parent = nullptr;
@@ -46,6 +50,10 @@ void Abandon(core::Thread<L>& self) {
     sync::MutexLock queues(self.proc->queues_mu);
     if (self.is_dead.load(std::memory_order_relaxed)) return;
     core::Transaction<L>* const top = self.stack;
+    if (place != nullptr) {
+      core::Transaction<L>* base = nullptr;
+      if (!FindBase(self, place->base_id, base) || top == base) return;
+    }
     if (top != nullptr && !top->IsServedBy(self)) {
       // From now on it may end at any moment, and whoever ends it then looks
       // at its parent, which is still ours to answer.

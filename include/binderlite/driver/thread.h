@@ -341,8 +341,9 @@ class BasicThread {
   // NextWork has answered kTimedOut or kKilled for the sake of `stop`; see
   // driver/abandon.h. What else there is for it is still to be read.
   Errc Abandon() {
-    return Simple([](core::Thread<L>& self) {
-      driver::Abandon(self);
+    return Simple([this](core::Thread<L>& self) {
+      driver::Abandon<L>(
+          self, guest_of_ != nullptr ? &guest_of_->PlaceOf(self) : nullptr);
       return Errc::kOk;
     });
   }
