@@ -181,7 +181,7 @@ TEST(FetchGoneTest, WhatWasExpectedIsGone) {
     Proc proc = context.Open();
     Thread looper = proc.Attach();
     ASSERT_EQ(looper.SetContextMgr(), Errc::kOk);
-    const std::jthread serves([&looper](const std::stop_token& stop) {
+    std::jthread serves([&looper](const std::stop_token& stop) {
       TransactionData reply = {};
       Outgoing out;
       Incoming work;
@@ -194,6 +194,9 @@ TEST(FetchGoneTest, WhatWasExpectedIsGone) {
     });
     for (int i = 0; i < 6; ++i) EXPECT_EQ(call(), Br::BR_REPLY);
     proc.Close();
+    serves = {};
+    // By the reaper, if its last call has been stopped.
+    while (!proc.released()) std::this_thread::yield();
   }
   for (int i = 0; i < 3; ++i) EXPECT_EQ(call(), Br::BR_DEAD_REPLY);
 }
