@@ -976,6 +976,74 @@ TYPED_TEST(LoanTest, ClosingEndsTheWaitOfACallThatCameBack) {
   EXPECT_EQ(result.error, Errc::kClosed);
 }
 
+// Also where one wait of a lent thread has come to serve another call with it,
+// by way of a thread that waits between the two, and that call waits, too.
+TYPED_TEST(LoanTest, ClosingEndsAllWaitsOfAThread) {
+  constexpr std::uint32_t kLast = 7;
+  std::vector<Errc> errors;
+  auto manager = this->Manager(
+      true, Remembering<TypeParam>([&](auto&, auto& self, auto& call) {
+        Payload payload("xxxxxxxx");
+        TransactionData data = {};
+        if (call.transaction.code == kLast) {
+          data = payload.Data();
+          data.target.handle = 2;  // Is never answered.
+        } else {
+          payload.Handle(HandleIn(call));
+          data = payload.Data();
+          data.target.handle = 1;  // The third.
+        }
+        // So that no completion is to be read, either.
+        Incoming work;
+        Errc error = self.Exchange({.call = &data}, work);
+        while (error == Errc::kOk) error = self.NextWork(work);
+        errors.push_back(error);
+        Component<TypeParam>::Reply(self, call, "late");
+      }));
+  const std::int32_t looper = manager->StartLooper(this->gates());
+  std::latch answers(1);
+  auto third = this->Client(false, [&](auto& me, auto& self, auto& call) {
+    const std::uint32_t handle = HandleIn(call);
+    (void)self.Acquire(handle);
+    (void)me.Call(self, handle, "t");
+    answers.wait();
+    Component<TypeParam>::Reply(self, call, "t");
+  });
+  auto never = this->Client(false);
+  for (auto* const component : {third.get(), never.get()}) {
+    BasicThread<TypeParam> self = this->ThreadOf(*component);
+    Introduce(*component, self);
+    this->AwaitWaiting(*manager, looper);
+  }
+  third->StartLooper(this->gates());
+  auto client = this->Client(true, [](auto& me, auto& self, auto& call) {
+    (void)me.Call(self, 0, "c", kLast);
+    Component<TypeParam>::Reply(self, call, "c");
+  });
+  BasicThread<TypeParam> self = this->ThreadOf(*client);
+  CallResult result;
+  std::jthread calls(
+      [&] { result = client->Call(self, 0, this->ToCallBack()); });
+  core::Proc<TypeParam>& silent = never->proc().state();
+  for (bool is_queued = false; !is_queued; std::this_thread::yield()) {
+    sync::MutexLock lock(silent.queues_mu);
+    is_queued = !silent.todo.empty();
+  }
+  // Its owner sleeps, and so does who runs it now.
+  while (this->gates().Visits(Point::kParking, looper) !=
+         this->gates().Visits(Point::kWoken, looper) + 2) {
+    std::this_thread::yield();
+  }
+  manager->proc().Close();
+  // The wait between the two ends when what it waits for cannot come any more.
+  never->StopAndWait();
+  while (!manager->proc().released()) std::this_thread::yield();
+  EXPECT_EQ(errors, (std::vector<Errc>{Errc::kClosed, Errc::kClosed}));
+  answers.count_down();
+  calls.join();
+  EXPECT_EQ(result.br, Br::BR_DEAD_REPLY);
+}
+
 TYPED_TEST(LoanTest, AFrozenServiceTakesNoCalls) {
   auto manager = this->Manager(true, this->Echo());
   manager->StartLooper(this->gates());

@@ -182,8 +182,11 @@ class alignas(kFalseSharing) Thread : public Pinned<Thread<L>>,
     return guest ? guest_need_return : need_return;
   }
   [[nodiscard]] bool needs_return(bool guest) const {
-    return (guest ? guest_need_return : need_return)
-        .load(std::memory_order_relaxed);
+    if (!guest) return need_return.load(std::memory_order_relaxed);
+    // A guest of a guest may have read the flag that was meant for both, which
+    // matters only when nobody can come any more.
+    return guest_need_return.load(std::memory_order_relaxed) ||
+           proc->closed.load(std::memory_order_relaxed);
   }
   [[nodiscard]] bool is_looper() const {
     return (looper.load(std::memory_order_relaxed) &
