@@ -90,17 +90,17 @@ TEST(RegistryTest, TellsOfComingAndGoing) {
 // later.
 TEST(RegistryTest, TellsThoseWhoHaveNoRoomLater) {
   for (const bool gone : {false, true}) {
+    Latch busy;
+    Latch heard;
+    std::vector<bool> present;
     Binder binder;
     Endpoint client = binder.Open(
         {.name = "client", .arena_size = 8192, .loopers = 1, .max_loopers = 1});
     Endpoint server = binder.Open("server");
-    Latch busy;
     const auto sink = client.Create(
         Worker{.Note = [&](std::string_view) { busy.ArriveAndWait(); }});
     ASSERT_TRUE(client.Publish("sink", sink).ok());
     const auto to_sink = server.Find<Worker>("sink").value();
-    Latch heard;
-    std::vector<bool> present;
     const PresenceWatch watch =
         client.WatchPresence("w", [&](std::string_view, const Object& what) {
           present.push_back(static_cast<bool>(what));

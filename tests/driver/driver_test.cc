@@ -696,7 +696,8 @@ TYPED_TEST(ExchangeTest, AStopKeepsBackNoReply) {
   auto [manager, service, client, handle] = this->Connected();
   std::stop_source stop;
   stop.request_stop();
-  TransactionData call = Payload("question").Data(3);
+  const Payload question("question");
+  TransactionData call = question.Data(3);
   call.target.handle = handle;
   Incoming work;
   EXPECT_EQ(client.thread().Exchange({.call = &call}, work, stop.get_token()),
