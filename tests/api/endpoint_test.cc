@@ -260,8 +260,20 @@ TEST_P(EndpointTest, ClosedByManyAtOnce) {
       handler.Open();
       pair.server.Close();
     } else {
-      pair.remote->Do.Async(Within(std::chrono::milliseconds(1)), "x")
-          .Then([&](const Result<std::string>&) { callback(); });
+      // A deadline that is not over before this thread has set the callback.
+      const std::thread::id self = std::this_thread::get_id();
+      bool too_soon = true;
+      for (std::chrono::milliseconds time(1); too_soon; time *= 2) {
+        too_soon = false;
+        pair.remote->Do.Async(Within(time), "x")
+            .Then([&, self](const Result<std::string>&) {
+              if (std::this_thread::get_id() == self) {
+                too_soon = true;
+              } else {
+                callback();
+              }
+            });
+      }
     }
     latch.Await();
     std::atomic<int> closed{0};

@@ -1024,10 +1024,10 @@ TYPED_TEST(LoanTest, ClosingEndsAllWaitsOfAThread) {
   CallResult result;
   std::jthread calls(
       [&] { result = client->Call(self, 0, this->ToCallBack()); });
-  core::Proc<TypeParam>& silent = never->proc().state();
   for (bool is_queued = false; !is_queued; std::this_thread::yield()) {
-    sync::MutexLock lock(silent.queues_mu);
-    is_queued = !silent.todo.empty();
+    for (const debug::ProcSnapshot& proc : this->Snapshot().procs) {
+      if (proc.pid == never->proc().pid()) is_queued = !proc.todo.empty();
+    }
   }
   // Its owner sleeps, and so does who runs it now.
   while (this->gates().Visits(Point::kParking, looper) !=
