@@ -62,7 +62,7 @@ class BasicServiceRegistry {
         .Add =
             [s = state_](const Caller& caller, std::string_view name,
                          const Object& service) {
-              return s->Add(s, caller, name, service);
+              return s->Add(caller, name, service);
             },
         .Get = [s = state_](
                    const Caller& caller,
@@ -71,7 +71,7 @@ class BasicServiceRegistry {
         .Watch =
             [s = state_](const Caller& caller, std::string_view name,
                          const Proxy<PresenceListener>& listener) {
-              return s->Watch(s, caller, name, listener);
+              return s->Watch(caller, name, listener);
             },
         .Unwatch =
             [s = state_](std::string_view name,
@@ -109,7 +109,7 @@ class BasicServiceRegistry {
     std::uint64_t watcher = 0;
   };
 
-  class State {
+  class State : public std::enable_shared_from_this<State> {
    public:
     explicit State(RegistryOptions options) : options_(std::move(options)) {}
 
@@ -118,8 +118,8 @@ class BasicServiceRegistry {
       timer_ = timer;
     }
 
-    Status Add(const std::shared_ptr<State>& self, const Caller& caller,
-               std::string_view name, const Object& service) {
+    Status Add(const Caller& caller, std::string_view name,
+               const Object& service) {
       constexpr std::size_t kLongest = 127;
       if (name.empty() || name.size() > kLongest) {
         return Status::Error(kBadName, "a name has 1 to 127 bytes");
@@ -142,10 +142,10 @@ class BasicServiceRegistry {
         entry.pid = caller.pid();
       }
       DeathWatch death =
-          service.WatchDeath([weak = std::weak_ptr<State>(self),
+          service.WatchDeath([weak = this->weak_from_this(),
                               key = std::string(name), number](DeathReason) {
             const auto state = weak.lock();
-            if (state != nullptr) state->Remove(state, key, number);
+            if (state != nullptr) state->Remove(key, number);
           });
       {
         sync::MutexLock lock(mu_);
@@ -154,7 +154,7 @@ class BasicServiceRegistry {
           std::swap(it->second.death, death);
         }
       }
-      Tell(self, name);
+      Tell(name);
       return {};
     }
     Result<Object> Get(const Caller& caller, std::string_view name) {
@@ -174,8 +174,7 @@ class BasicServiceRegistry {
       std::sort(names.begin(), names.end());
       return names;
     }
-    Status Watch(const std::shared_ptr<State>& self, const Caller& caller,
-                 std::string_view name,
+    Status Watch(const Caller& caller, std::string_view name,
                  const Proxy<PresenceListener>& listener) {
       if (!May(caller, ServiceOperation::kWatch, name)) return Refused(name);
       if (!listener) return Status(StatusCode::kNoSuchObject, Delivery::kYes);
@@ -189,7 +188,7 @@ class BasicServiceRegistry {
       }();
       // Only now: it may be dead already.
       DeathWatch death =
-          listener.WatchDeath([weak = std::weak_ptr<State>(self),
+          listener.WatchDeath([weak = this->weak_from_this(),
                                dead = WeakProxy<PresenceListener>(listener),
                                key = std::string(name)](DeathReason) {
             const auto state = weak.lock();
@@ -201,7 +200,7 @@ class BasicServiceRegistry {
           if (watcher.number == number) std::swap(watcher.death, death);
         }
       }
-      Tell(self, name, number);
+      Tell(name, number);
       return {};
     }
     void Unwatch(std::string_view name,
@@ -229,8 +228,7 @@ class BasicServiceRegistry {
     static Status Refused(std::string_view name) {
       return Status(StatusCode::kRefused, Delivery::kYes, std::string(name));
     }
-    void Remove(const std::shared_ptr<State>& self, const std::string& name,
-                std::uint64_t number) {
+    void Remove(const std::string& name, std::uint64_t number) {
       Entry gone;
       {
         sync::MutexLock lock(mu_);
@@ -239,13 +237,12 @@ class BasicServiceRegistry {
         gone = std::move(it->second);
         services_.erase(it);
       }
-      Tell(self, name);
+      Tell(name);
     }
     // Tells the watchers of `name`, or one of them, what there is now. One
     // thread at a time does so for all. `watcher`, which has just come or is
     // behind, hears only what it does not know.
-    void Tell(const std::shared_ptr<State>& self, std::string_view name,
-              std::uint64_t watcher = 0) {
+    void Tell(std::string_view name, std::uint64_t watcher = 0) {
       {
         sync::MutexLock lock(mu_);
         news_.push_back({std::string(name), watcher});
@@ -285,13 +282,12 @@ class BasicServiceRegistry {
           const Status status =
               service ? each.listener->OnPresent(news.name, service)
                       : each.listener->OnGone(news.name);
-          NoteTold(self, each.number, static_cast<bool>(service), status);
+          NoteTold(each.number, static_cast<bool>(service), status);
         }
       }
     }
     // Whoever is dead goes by itself.
-    void NoteTold(const std::shared_ptr<State>& self, std::uint64_t watcher,
-                  bool present, const Status& status) {
+    void NoteTold(std::uint64_t watcher, bool present, const Status& status) {
       {
         sync::MutexLock lock(mu_);
         Watcher* const found = FindWatcher(watcher);
@@ -301,21 +297,22 @@ class BasicServiceRegistry {
             std::exchange(found->behind, status == StatusCode::kOutOfMemory);
         if (was_behind || !found->behind) return;
       }
-      timer_->Repeat([self, watcher] { return CatchUp(self, watcher); });
+      timer_->Repeat([self = this->shared_from_this(), watcher] {
+        return self->CatchUp(watcher);
+      });
     }
     // Whether the watcher is not, or no longer, behind.
-    static bool CatchUp(const std::shared_ptr<State>& self,
-                        std::uint64_t watcher) {
+    bool CatchUp(std::uint64_t watcher) {
       std::string name;
       {
-        sync::MutexLock lock(self->mu_);
-        const Watcher* const found = self->FindWatcher(watcher);
+        sync::MutexLock lock(mu_);
+        const Watcher* const found = FindWatcher(watcher);
         if (found == nullptr || !found->behind) return true;
         name = found->name;
       }
-      self->Tell(self, name, watcher);
-      sync::MutexLock lock(self->mu_);
-      const Watcher* const found = self->FindWatcher(watcher);
+      Tell(name, watcher);
+      sync::MutexLock lock(mu_);
+      const Watcher* const found = FindWatcher(watcher);
       return found == nullptr || !found->behind;
     }
     [[nodiscard]] Watcher* FindWatcher(std::uint64_t number)
