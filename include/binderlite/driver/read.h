@@ -19,14 +19,11 @@
 #include "binderlite/core/context.h"
 #include "binderlite/core/priority.h"
 #include "binderlite/core/proc.h"
-#include "binderlite/core/seat.h"
 #include "binderlite/core/thread.h"
 #include "binderlite/core/work.h"
 #include "binderlite/driver/call.h"
 #include "binderlite/driver/deliver.h"
 #include "binderlite/driver/route.h"
-#include "binderlite/driver/sink.h"
-#include "binderlite/driver/transaction.h"
 #include "binderlite/driver/wait.h"
 #include "binderlite/sync/locking.h"
 #include "binderlite/sync/mutex_lock.h"
@@ -140,16 +137,9 @@ Errc Read(Call<L>& call, Sink& sink, bool nonblocking, sync::TimePoint deadline,
   }
 }
 
-// Reads one call that has been taken by other means, for who serves it on its
-// caller's thread.
-template <LockingPolicy L>
-void ReadCall(Call<L>& call, OwnedTransaction<L> taken,
-              typename core::Seat<L>::Place& place, IncomingSink& sink) {
-  (void)DeliverTransaction(call.thread(), std::move(taken), sink, &place);
-}
-
-// Whether one more looper is to be started, now that `self` is busy with such a
-// call. Whoever asks does so, or has it done: nobody is asked again.
+// Whether one more looper is to be started, now that `self` is busy with a call
+// that it has not read as others are (driver/loan.h). Whoever asks does so, or
+// has it done: nobody is asked again.
 template <LockingPolicy L>
 [[nodiscard]] bool RequestLooper(core::Thread<L>& self) {
   if (!self.is_looper() || !self.proc->counters.RequestThread()) return false;

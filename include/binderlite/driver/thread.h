@@ -29,6 +29,7 @@
 #include "binderlite/driver/build.h"
 #include "binderlite/driver/call.h"
 #include "binderlite/driver/call_handler.h"
+#include "binderlite/driver/deliver.h"
 #include "binderlite/driver/free_buffer.h"
 #include "binderlite/driver/freeze.h"
 #include "binderlite/driver/given_up.h"
@@ -513,7 +514,8 @@ class BasicThread {
       Call call(*this, {});
       if (call.Begin() == Errc::kOk) {
         driver::IncomingSink sink(incoming, unread_);
-        driver::ReadCall(call, std::move(loan.call), place, sink);
+        (void)driver::DeliverTransaction(call.thread(), std::move(loan.call),
+                                         sink, &place);
       }
     }
     if (loan) {
